@@ -1,0 +1,23 @@
+#pragma once
+// Matrix products, by BLAS. T is float or double; all matrices row-major and contiguous.
+#include <string>
+
+#include "gradus/core/shape.hpp"
+
+namespace gradus::kernels {
+
+/// c = op(a) op(b) + beta c, with op the transpose where asked. op(a) is (m, k), op(b) is (k, n), c is (m, n). Sizes of 0 are fine:
+/// k = 0 gives beta c. With beta = 0, c need not be initialised. Throws when a size is beyond BLAS's 32-bit integers.
+template <class T>
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T beta, T* c);
+
+/// `batch` products, one after another in memory; a stride of 0 uses the same matrix in each. On several threads, one product each,
+/// when the products are too small to share.
+template <class T>
+void gemm_batched(bool transpose_a, bool transpose_b, Index batch, Index m, Index n, Index k, const T* a, Index a_stride,
+                  const T* b, Index b_stride, T* c);
+
+/// The name and version of the BLAS in use, e.g. "OpenBLAS 0.3.21 (OpenMP), 2 threads, Zen".
+std::string blas_description();
+
+}  // namespace gradus::kernels

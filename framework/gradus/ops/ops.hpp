@@ -1,0 +1,8 @@
+#pragma once
+// All differentiable operations.
+#include "gradus/ops/arithmetic.hpp"
+#include "gradus/ops/linalg.hpp"
+#include "gradus/ops/pointwise.hpp"
+#include "gradus/ops/reduce.hpp"
+#include "gradus/ops/shape.hpp"
+#include "gradus/ops/softmax.hpp"
