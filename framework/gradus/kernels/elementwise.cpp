@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "gradus/core/parallel.hpp"
+#include "gradus/core/simd_math.hpp"
 #include "gradus/kernels/broadcast.hpp"
 
 namespace gradus::kernels {
@@ -16,6 +17,17 @@ constexpr Index costly_grain = elementwise_grain / 8;
 template <class T, class F> void map(const T* x, T* out, Index n, Index grain, F f) {
   parallel_for(n, grain, [&](Index first, Index last) {
     for (Index i = first; i < last; ++i) out[i] = f(x[i]);
+  });
+}
+
+// The same with a function of SIMD batches.
+template <class T, class F> void map_batches(const T* x, T* out, Index n, Index grain, F f) {
+  using simd::Batch;
+  constexpr Index size = Batch<T>::size;
+  parallel_for(n, grain, [&](Index first, Index last) {
+    Index i = first;
+    for (; i + size <= last; i += size) f(Batch<T>::load(x + i)).store(out + i);
+    if (const int rest = int(last - i); rest > 0) f(Batch<T>::load_partial(x + i, rest)).store_partial(out + i, rest);
   });
 }
 
@@ -161,15 +173,15 @@ template <class T> void unary(UnaryOp op, const T* x, T* out, Index n) {
       case UnaryOp::reciprocal: return map(x, out, n, elementwise_grain, [](T v) { return T(1) / v; });
       case UnaryOp::sqrt: return map(x, out, n, elementwise_grain, [](T v) { return std::sqrt(v); });
       case UnaryOp::rsqrt: return map(x, out, n, elementwise_grain, [](T v) { return T(1) / std::sqrt(v); });
-      case UnaryOp::exp: return map(x, out, n, costly_grain, [](T v) { return std::exp(v); });
-      case UnaryOp::expm1: return map(x, out, n, costly_grain, [](T v) { return std::expm1(v); });
-      case UnaryOp::log: return map(x, out, n, costly_grain, [](T v) { return std::log(v); });
-      case UnaryOp::log1p: return map(x, out, n, costly_grain, [](T v) { return std::log1p(v); });
-      case UnaryOp::sin: return map(x, out, n, costly_grain, [](T v) { return std::sin(v); });
-      case UnaryOp::cos: return map(x, out, n, costly_grain, [](T v) { return std::cos(v); });
-      case UnaryOp::tan: return map(x, out, n, costly_grain, [](T v) { return std::tan(v); });
-      case UnaryOp::erf: return map(x, out, n, costly_grain, [](T v) { return std::erf(v); });
-      case UnaryOp::erfc: return map(x, out, n, costly_grain, [](T v) { return std::erfc(v); });
+      case UnaryOp::exp: return map_batches(x, out, n, costly_grain, [](const auto& v) { return exp(v); });
+      case UnaryOp::expm1: return map_batches(x, out, n, costly_grain, [](const auto& v) { return expm1(v); });
+      case UnaryOp::log: return map_batches(x, out, n, costly_grain, [](const auto& v) { return log(v); });
+      case UnaryOp::log1p: return map_batches(x, out, n, costly_grain, [](const auto& v) { return log1p(v); });
+      case UnaryOp::sin: return map_batches(x, out, n, costly_grain, [](const auto& v) { return sin(v); });
+      case UnaryOp::cos: return map_batches(x, out, n, costly_grain, [](const auto& v) { return cos(v); });
+      case UnaryOp::tan: return map_batches(x, out, n, costly_grain, [](const auto& v) { return sin(v) / cos(v); });
+      case UnaryOp::erf: return map_batches(x, out, n, costly_grain, [](const auto& v) { return erf(v); });
+      case UnaryOp::erfc: return map_batches(x, out, n, costly_grain, [](const auto& v) { return erfc(v); });
       case UnaryOp::floor: return map(x, out, n, elementwise_grain, [](T v) { return std::floor(v); });
       case UnaryOp::ceil: return map(x, out, n, elementwise_grain, [](T v) { return std::ceil(v); });
       case UnaryOp::round: return map(x, out, n, elementwise_grain, [](T v) { return std::nearbyint(v); });

@@ -9,6 +9,7 @@
 
 #include "gradus/core/parallel.hpp"
 #include "gradus/core/philox.hpp"
+#include "gradus/core/simd_math.hpp"
 
 namespace gradus::kernels {
 namespace {
@@ -96,14 +97,28 @@ template <class T> void uniform(Generator::Draw draw, T low, T high, T* out, Ind
 }
 
 template <class T> void normal(Generator::Draw draw, T mean, T deviation, T* out, Index n) {
+  using simd::Batch;
   // Two uniform numbers make two normal ones (Box and Muller 1958): r = sqrt(-2 log(1 - u1)), r cos(2 pi u2) and r sin(2 pi u2).
   // Chunks are even, so a pair never crosses one; the partner of a last odd element is thrown away.
   for_each_chunk(draw, n + n % 2, words_of<T>, [&](const std::uint32_t* w, Index start, Index count) {
-    for (Index i = 0; i < count; i += 2) {
-      const T radius = std::sqrt(T(-2) * std::log(T(1) - unit<T>(w + i * words_of<T>))) * deviation;
-      const T angle = T(2 * std::numbers::pi) * unit<T>(w + (i + 1) * words_of<T>);
-      out[start + i] = mean + radius * std::cos(angle);
-      if (start + i + 1 < n) out[start + i + 1] = mean + radius * std::sin(angle);
+    constexpr Index size = Batch<T>::size;
+    T radius[words_per_chunk / 2 + size], angle[words_per_chunk / 2 + size], c[words_per_chunk / 2 + size];
+    const Index pairs = count / 2;
+    for (Index i = 0; i < pairs; ++i) {
+      radius[i] = T(1) - unit<T>(w + 2 * i * words_of<T>);
+      angle[i] = T(2 * std::numbers::pi) * unit<T>(w + (2 * i + 1) * words_of<T>);
+    }
+    std::fill(radius + pairs, radius + pairs + size, T(1));
+    std::fill(angle + pairs, angle + pairs + size, T(0));
+    for (Index i = 0; i < pairs; i += size) {
+      const Batch<T> r = sqrt(Batch<T>(T(-2)) * log(Batch<T>::load(radius + i))) * Batch<T>(deviation);
+      const Batch<T> a = Batch<T>::load(angle + i);
+      (Batch<T>(mean) + r * cos(a)).store(c + i);
+      (Batch<T>(mean) + r * sin(a)).store(angle + i);
+    }
+    for (Index i = 0; i < pairs; ++i) {
+      out[start + 2 * i] = c[i];
+      if (start + 2 * i + 1 < n) out[start + 2 * i + 1] = angle[i];
     }
   });
 }

@@ -4,10 +4,13 @@
 #include <cmath>
 
 #include "gradus/core/parallel.hpp"
+#include "gradus/core/simd_math.hpp"
 #include "gradus/kernels/broadcast.hpp"
 
 namespace gradus::kernels {
 namespace {
+
+using simd::Batch;
 
 // Rows cost a few exponentials' worth of additions per element.
 Index rows_worth_a_thread(Index n) { return std::max<Index>(1, elementwise_grain / 4 / std::max<Index>(n, 1)); }
@@ -20,15 +23,42 @@ template <class Body> void for_each_row(Index outer, Index n, Index inner, Body&
   });
 }
 
-template <class T> T largest(const T* x, Index n) { return *std::max_element(x, x + n); }
+template <class T> T largest(const T* x, Index n) {
+  constexpr Index size = Batch<T>::size;
+  T result = x[0];
+  Index i = 0;
+  if (n >= size) {
+    Batch<T> best = Batch<T>::load(x);
+    for (i = size; i + size <= n; i += size) best = max(best, Batch<T>::load(x + i));
+    for (int lane = 0; lane < size; ++lane) result = std::max(result, best[lane]);
+  }
+  for (; i < n; ++i) result = std::max(result, x[i]);
+  return result;
+}
 
 // out = exp(x - shift); returns the sum, in double. `out` may be null when only the sum is wanted.
 template <class T> double exponentials(const T* x, T shift, T* out, Index n) {
+  constexpr Index size = Batch<T>::size;
+  constexpr Index run = 64;  // batches between two trips of the partial sums to double
   double total = 0;
-  for (Index i = 0; i < n; ++i) {
-    const T e = std::exp(x[i] - shift);
-    if (out != nullptr) out[i] = e;
-    total += double(e);
+  const Batch<T> s(shift);
+  for (Index i = 0; i < n;) {
+    Batch<T> sum(T(0));
+    for (Index stop = std::min(n, i + run * size); i < stop;) {
+      if (i + size <= n) {
+        const Batch<T> e = exp(Batch<T>::load(x + i) - s);
+        if (out != nullptr) e.store(out + i);
+        sum += e;
+        i += size;
+      } else {
+        const int rest = int(n - i);
+        const Batch<T> e = exp(Batch<T>::load_partial(x + i, rest, -std::numeric_limits<T>::infinity()) - s);
+        if (out != nullptr) e.store_partial(out + i, rest);
+        sum += e;
+        i = n;
+      }
+    }
+    for (int lane = 0; lane < size; ++lane) total += double(sum[lane]);
   }
   return total;
 }
