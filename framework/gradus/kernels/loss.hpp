@@ -1,0 +1,45 @@
+#pragma once
+// Losses. T is float or double; arrays row-major and contiguous.
+#include <cstdint>
+
+#include "gradus/core/shape.hpp"
+
+namespace gradus::kernels {
+
+/// The sizes and settings of a classification: x is (outer, classes, inner), labels are (outer, inner), each a class or
+/// `ignore_index`; the caller has checked that. A null class weight counts as ones.
+struct Classes {
+  Index outer, classes, inner;
+  std::int64_t ignore_index;
+  double smoothing;
+
+  Index positions() const { return outer * inner; }
+};
+
+/// Softmax and the negative logarithm of the label's probability, smoothed, in one go. With l = log(sum_c exp(x_c)),
+/// returned in `lse`, and s = smoothing:
+///   loss = (1 - s) w_y (l - x_y) + s / classes sum_c w_c (l - x_c)
+/// at each position, and 0 where the label is ignored. (Smoothing: Szegedy et al., "Rethinking the Inception
+/// architecture", 2015, section 7; weighted as in PyTorch.)
+template <class T>
+void cross_entropy(const Classes& shape, const T* x, const std::int64_t* labels, const T* weight, T* loss, T* lse);
+
+/// dx = scale g (a softmax(x) - t), with t and a as in class_targets; softmax(x) = exp(x - lse). `g` has one element
+/// for each position, or one for all when g_stride is 0.
+template <class T>
+void cross_entropy_backward(const Classes& shape, const T* x, const std::int64_t* labels, const T* weight, const T* lse,
+                            const T* g, Index g_stride, double scale, T* dx);
+
+/// The weighted, smoothed target of each position, t_c = (1 - s) w_y [c = y] + s w_c / classes, (outer, classes,
+/// inner), and its sum over the classes a, (outer, inner); both 0 where the label is ignored. `sums` may be null.
+template <class T>
+void class_targets(const Classes& shape, const std::int64_t* labels, const T* weight, T* targets, T* sums);
+
+/// The sum of w_y over the positions whose label is not ignored.
+template <class T>
+double label_weight(const Classes& shape, const std::int64_t* labels, const T* weight);
+
+/// The first position whose label is neither a class nor ignore_index; -1 when there is none.
+Index first_bad_label(const Classes& shape, const std::int64_t* labels);
+
+}  // namespace gradus::kernels
