@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <type_traits>
 
 #include "gradus/core/parallel.hpp"
 #include "gradus/kernels/broadcast.hpp"
@@ -11,6 +12,14 @@ namespace gradus::kernels {
 namespace {
 
 Index rows_worth_a_thread(Index row) { return std::max<Index>(1, elementwise_grain / std::max<Index>(row, 1)); }
+
+// Integers wrap around; signed overflow would be undefined.
+template <class T> T wrapping_add(T a, T b) {
+  if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+  else
+    return a + b;
+}
 
 // (batch, rows, columns) to (batch, columns, rows), in square blocks that stay in cache.
 template <class T> void transpose_blocks(const T* x, T* out, Index batch, Index rows, Index columns) {
@@ -148,7 +157,7 @@ void index_add(const T* x, const std::int64_t* indices, T* out, Index outer, Ind
     for (Index j = 0; j < count; ++j) {
       const T* from = x + (o * count + j) * inner;
       T* to = out + (o * n + indices[j]) * inner;
-      for (Index i = first; i < last; ++i) to[i] += from[i];
+      for (Index i = first; i < last; ++i) to[i] = wrapping_add(to[i], from[i]);
     }
   };
   if (outer == 1) {
@@ -175,7 +184,29 @@ void scatter_add(const T* x, const std::int64_t* indices, T* out, Index outer, I
   parallel_for(outer, rows_worth_a_thread(count * inner), [&](Index first, Index last) {
     for (Index r = first * count; r < last * count; ++r) {
       T* to = out + r / count * n * inner;
-      for (Index i = 0; i < inner; ++i) to[indices[r * inner + i] * inner + i] += x[r * inner + i];
+      for (Index i = 0; i < inner; ++i) {
+        T& place = to[indices[r * inner + i] * inner + i];
+        place = wrapping_add(place, x[r * inner + i]);
+      }
+    }
+  });
+}
+
+template <class T> void triangle(const T* x, T* out, Index batch, Index rows, Index columns, Index diagonal, bool lower) {
+  if (columns == 0) return;
+  diagonal = std::clamp<Index>(diagonal, -rows - 1, columns + 1);  // beyond that nothing changes, and sums cannot overflow
+  parallel_for(batch * rows, rows_worth_a_thread(columns), [&](Index first, Index last) {
+    for (Index r = first; r < last; ++r) {
+      const T* from = x + r * columns;
+      T* to = out + r * columns;
+      const Index edge = std::clamp<Index>(r % rows + diagonal + (lower ? 1 : 0), 0, columns);
+      if (lower) {
+        std::copy(from, from + edge, to);
+        std::fill(to + edge, to + columns, T(0));
+      } else {
+        std::fill(to, to + edge, T(0));
+        std::copy(from + edge, from + columns, to + edge);
+      }
     }
   });
 }
@@ -188,7 +219,8 @@ void scatter_add(const T* x, const std::int64_t* indices, T* out, Index outer, I
   template void index_select(const T*, const std::int64_t*, T*, Index, Index, Index, Index);               \
   template void index_add(const T*, const std::int64_t*, T*, Index, Index, Index, Index);                  \
   template void gather(const T*, const std::int64_t*, T*, Index, Index, Index, Index);                     \
-  template void scatter_add(const T*, const std::int64_t*, T*, Index, Index, Index, Index);
+  template void scatter_add(const T*, const std::int64_t*, T*, Index, Index, Index, Index);                \
+  template void triangle(const T*, T*, Index, Index, Index, Index, bool);
 GRADUS_INSTANTIATE(float)
 GRADUS_INSTANTIATE(double)
 GRADUS_INSTANTIATE(std::int64_t)

@@ -34,4 +34,7 @@ void gather(const T* x, const std::int64_t* indices, T* out, Index outer, Index 
 template <class T>
 void scatter_add(const T* x, const std::int64_t* indices, T* out, Index outer, Index n, Index inner, Index count);
 
+/// out = x where column - row <= diagonal (lower) or >= diagonal (upper), else 0; `batch` matrices one after another.
+template <class T> void triangle(const T* x, T* out, Index batch, Index rows, Index columns, Index diagonal, bool lower);
+
 }  // namespace gradus::kernels

@@ -1,6 +1,7 @@
 #pragma once
 // All differentiable operations.
 #include "gradus/ops/arithmetic.hpp"
+#include "gradus/ops/index.hpp"
 #include "gradus/ops/linalg.hpp"
 #include "gradus/ops/pointwise.hpp"
 #include "gradus/ops/reduce.hpp"
