@@ -40,15 +40,22 @@ void call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const dou
 }  // namespace
 
 template <class T>
-void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T beta, T* c) {
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b, Index b_row,
+          T beta, T* c, Index c_row) {
   if (m == 0 || n == 0) return;
   if (k == 0) {
-    for (Index i = 0; i < m * n; ++i) c[i] = beta == T(0) ? T(0) : beta * c[i];
+    for (Index i = 0; i < m; ++i)
+      for (Index j = 0; j < n; ++j) c[i * c_row + j] = beta == T(0) ? T(0) : beta * c[i * c_row + j];
     return;
   }
   share_threads();
   call(transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, blas_size(m), blas_size(n),
-       blas_size(k), a, blas_size(transpose_a ? m : k), b, blas_size(transpose_b ? k : n), beta, c, blas_size(n));
+       blas_size(k), a, blas_size(a_row), b, blas_size(b_row), beta, c, blas_size(c_row));
+}
+
+template <class T>
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T beta, T* c) {
+  gemm(transpose_a, transpose_b, m, n, k, a, transpose_a ? m : k, b, transpose_b ? k : n, beta, c, n);
 }
 
 template <class T>
@@ -76,6 +83,7 @@ std::string blas_description() {
 
 #define GRADUS_INSTANTIATE(T)                                                                            \
   template void gemm(bool, bool, Index, Index, Index, const T*, const T*, T, T*);                        \
+  template void gemm(bool, bool, Index, Index, Index, const T*, Index, const T*, Index, T, T*, Index);   \
   template void gemm_batched(bool, bool, Index, Index, Index, Index, const T*, Index, const T*, Index, T*);
 GRADUS_INSTANTIATE(float)
 GRADUS_INSTANTIATE(double)

@@ -11,6 +11,11 @@ namespace gradus::kernels {
 template <class T>
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T beta, T* c);
 
+/// The same with the distance from one row to the next of each matrix as it lies in memory, for parts of larger matrices.
+template <class T>
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b, Index b_row,
+          T beta, T* c, Index c_row);
+
 /// `batch` products, one after another in memory; a stride of 0 uses the same matrix in each. On several threads, one product each,
 /// when the products are too small to share.
 template <class T>

@@ -1,0 +1,270 @@
+#include "gradus/kernels/conv.hpp"
+
+#include <algorithm>
+
+#include "gradus/core/allocator.hpp"
+#include "gradus/core/parallel.hpp"
+#include "gradus/kernels/blas.hpp"
+
+// A convolution is a product of matrices: each output is the product of the weights with a window of the input. The
+// windows are laid out as the columns of a matrix (window, positions), a tile of positions at a time, so that the tile
+// is still in the cache when BLAS reads it. A 1x1 kernel with stride 1 needs no tile: the image is that matrix.
+namespace gradus::kernels {
+namespace {
+
+constexpr Index tile_elements = 1 << 17;  // of a tile of columns: half of a level-2 cache of 1 MiB, in float
+constexpr Index least_tile = 64;          // positions; fewer make slim products
+// Work is split until this many pieces are there, by a rule that does not look at the number of threads.
+constexpr Index enough_pieces = 16;
+constexpr double worth_a_thread = 1 << 18;  // multiplications
+
+bool is_pointwise(const Conv2d& s) {
+  return s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.padding_h == 0 &&
+         s.padding_w == 0;
+}
+
+Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
+
+// Memory for one tile, from the caching allocator.
+template <class T>
+class Buffer {
+ public:
+  explicit Buffer(Index n) : bytes_(std::size_t(n) * sizeof(T)), data_(n > 0 ? memory::allocate(bytes_) : nullptr) {}
+  ~Buffer() {
+    if (data_ != nullptr) memory::release(data_, bytes_);
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  T* data() const { return static_cast<T*>(data_); }
+
+ private:
+  std::size_t bytes_;
+  void* data_;
+};
+
+// A run of output positions, row by row.
+struct Tile {
+  Index first, count;
+};
+
+struct Tiling {
+  Index width, count;
+  Tiling(const Conv2d& s, Index window, bool split) {
+    const Index plane = std::max<Index>(s.out_plane(), 1);
+    width = plane;
+    if (!is_pointwise(s)) width = std::max(least_tile, tile_elements / std::max<Index>(window, 1) / 16 * 16);
+    if (split) width = std::min(width, std::max(least_tile, divide_up(plane, enough_pieces)));
+    // Equal tiles, rather than a rest at the end.
+    count = divide_up(plane, std::min(width, plane));
+    width = divide_up(plane, count);
+  }
+  Tile tile(const Conv2d& s, Index i) const { return {i * width, std::min(width, s.out_plane() - i * width)}; }
+};
+
+// Where a window element reads along one axis: output o reads input o * stride + offset, inside the input for begin <=
+// o < end.
+struct Reach {
+  Index offset, begin, end;
+  Reach(Index place, Index dilation, Index padding, Index stride, Index size, Index out) {
+    offset = place * dilation - padding;
+    begin = offset >= 0 ? 0 : divide_up(-offset, stride);
+    end = offset >= size ? 0 : (size - 1 - offset) / stride + 1;
+    end = std::clamp<Index>(end, 0, out);
+    begin = std::min(begin, end);
+  }
+};
+
+// Calls segment(row of the tile's matrix, place in the tile, input channel, input row or -1, reach of the columns,
+// first and last output column) for every piece of an output row in the tile.
+template <class Segment>
+void for_each_segment(const Conv2d& s, Tile tile, Index channels, Segment&& segment) {
+  Index k = 0;
+  for (Index c = 0; c < channels; ++c)
+    for (Index p = 0; p < s.kernel_h; ++p) {
+      const Reach rows(p, s.dilation_h, s.padding_h, s.stride_h, s.height, s.out_h);
+      for (Index q = 0; q < s.kernel_w; ++q, ++k) {
+        const Reach columns(q, s.dilation_w, s.padding_w, s.stride_w, s.width, s.out_w);
+        Index i = tile.first / s.out_w, j = tile.first % s.out_w;
+        for (Index at = 0; at < tile.count; ++i, j = 0) {
+          const Index length = std::min(s.out_w - j, tile.count - at);
+          const bool inside = i >= rows.begin && i < rows.end;
+          segment(k, at, c, inside ? i * s.stride_h + rows.offset : Index{-1}, columns, j, j + length);
+          at += length;
+        }
+      }
+    }
+}
+
+// columns (channels * kernel, tile.count) = the windows of the tile, from the planes at x.
+template <class T>
+void gather_columns(const Conv2d& s, const T* x, Index channels, Tile tile, T* columns) {
+  for_each_segment(s, tile, channels,
+                   [&](Index k, Index at, Index c, Index row, const Reach& reach, Index from, Index to) {
+                     T* out = columns + k * tile.count + at;
+                     if (row < 0) {
+                       std::fill(out, out + (to - from), T(0));
+                       return;
+                     }
+                     const Index begin = std::clamp(reach.begin, from, to), end = std::clamp(reach.end, begin, to);
+                     const T* in = x + (c * s.height + row) * s.width + reach.offset;
+                     std::fill(out, out + (begin - from), T(0));
+                     if (s.stride_w == 1)
+                       std::copy(in + begin, in + end, out + (begin - from));
+                     else
+                       for (Index j = begin; j < end; ++j) out[j - from] = in[j * s.stride_w];
+                     std::fill(out + (end - from), out + (to - from), T(0));
+                   });
+}
+
+// The transpose: adds the columns to the places they came from.
+template <class T>
+void scatter_columns(const Conv2d& s, const T* columns, Index channels, Tile tile, T* x) {
+  for_each_segment(s, tile, channels,
+                   [&](Index k, Index at, Index c, Index row, const Reach& reach, Index from, Index to) {
+                     if (row < 0) return;
+                     const Index begin = std::clamp(reach.begin, from, to), end = std::clamp(reach.end, begin, to);
+                     const T* in = columns + k * tile.count + at;
+                     T* out = x + (c * s.height + row) * s.width + reach.offset;
+                     if (s.stride_w == 1)
+                       for (Index j = begin; j < end; ++j) out[j] += in[j - from];
+                     else
+                       for (Index j = begin; j < end; ++j) out[j * s.stride_w] += in[j - from];
+                   });
+}
+
+// The matrix of windows of a tile: gathered into the buffer, or the image itself.
+template <class T>
+struct Columns {
+  const T* data;
+  Index row;
+  Columns(const Conv2d& s, const T* x, Index channels, Tile tile, const Buffer<T>& buffer) {
+    if (is_pointwise(s)) {
+      data = x + tile.first;
+      row = s.plane();
+    } else {
+      gather_columns(s, x, channels, tile, buffer.data());
+      data = buffer.data();
+      row = tile.count;
+    }
+  }
+};
+
+template <class Body>
+void for_each_piece(Index pieces, double multiplications, Body&& body) {
+  const double each = std::max(1.0, multiplications / double(std::max<Index>(pieces, 1)));
+  parallel_for(pieces, Index(std::clamp(worth_a_thread / each, 1.0, 1e9)), std::forward<Body>(body));
+}
+
+double multiplications(const Conv2d& s) {
+  return double(s.batch) * double(s.filters) * double(s.out_plane()) * double(s.window());
+}
+
+// With few images the channels are split as well: every part needs its own rows of the matrix of windows only.
+Index channels_of_piece(const Conv2d& s, Index pieces) {
+  const Index wanted = std::max<Index>(1, enough_pieces / std::max<Index>(pieces, 1));
+  return std::max<Index>(std::min<Index>(16, std::max<Index>(s.group_channels(), 1)),
+                         divide_up(s.group_channels(), wanted));
+}
+
+}  // namespace
+
+template <class T>
+void conv2d(const Conv2d& s, const T* x, const T* w, const T* bias, T* y) {
+  if (s.batch * s.filters * s.out_plane() == 0) return;
+  const Index window = s.window(), filters = s.group_filters(), channels = s.group_channels(), plane = s.out_plane();
+  const Tiling tiling(s, window, s.batch * s.groups < enough_pieces);
+  for_each_piece(s.batch * s.groups * tiling.count, multiplications(s), [&](Index first, Index last) {
+    const Buffer<T> buffer(is_pointwise(s) ? 0 : window * tiling.width);
+    for (Index i = first; i < last; ++i) {
+      const Index image = i / tiling.count, group = image % s.groups;  // `image` counts groups as images of their own
+      const Tile tile = tiling.tile(s, i % tiling.count);
+      T* out = y + image * filters * plane + tile.first;
+      if (bias != nullptr)
+        for (Index f = 0; f < filters; ++f) std::fill_n(out + f * plane, tile.count, bias[group * filters + f]);
+      const Columns<T> columns(s, x + image * channels * s.plane(), channels, tile, buffer);
+      gemm(false, false, filters, tile.count, window, w + group * filters * window, window, columns.data, columns.row,
+           bias != nullptr ? T(1) : T(0), out, plane);
+    }
+  });
+}
+
+template <class T>
+void conv2d_input_grad(const Conv2d& s, const T* g, const T* w, T* dx) {
+  if (s.batch * s.channels * s.plane() == 0) return;
+  const Index filters = s.group_filters(), channels = s.group_channels(), plane = s.out_plane(), window = s.window();
+  const Index kernel = s.kernel_h * s.kernel_w;
+  const Index part = channels_of_piece(s, s.batch * s.groups), parts = divide_up(channels, part);
+  const Tiling tiling(s, part * kernel, false);
+  for_each_piece(s.batch * s.groups * parts, multiplications(s), [&](Index first, Index last) {
+    const bool pointwise = is_pointwise(s);
+    const Buffer<T> buffer(pointwise ? 0 : part * kernel * tiling.width);
+    for (Index i = first; i < last; ++i) {
+      const Index image = i / parts, group = image % s.groups, start = i % parts * part;
+      const Index count = std::min(part, channels - start);
+      T* out = dx + (image * channels + start) * s.plane();
+      const T* weights = w + group * filters * window + start * kernel;
+      if (pointwise) {
+        gemm(true, false, count, plane, filters, weights, window, g + image * filters * plane, plane, T(0), out, plane);
+        continue;
+      }
+      std::fill_n(out, count * s.plane(), T(0));
+      if (plane == 0 || filters == 0 || kernel == 0) continue;
+      for (Index t = 0; t < tiling.count; ++t) {
+        const Tile tile = tiling.tile(s, t);
+        gemm(true, false, count * kernel, tile.count, filters, weights, window,
+             g + image * filters * plane + tile.first, plane, T(0), buffer.data(), tile.count);
+        scatter_columns(s, buffer.data(), count, tile, out);
+      }
+    }
+  });
+}
+
+template <class T>
+void conv2d_weight_grad(const Conv2d& s, const T* g, const T* x, T* dw) {
+  const Index filters = s.group_filters(), channels = s.group_channels(), plane = s.out_plane(), window = s.window();
+  const Index size = s.filters * window, kernel = s.kernel_h * s.kernel_w;
+  if (size == 0) return;
+  if (s.batch == 0 || plane == 0) {
+    std::fill_n(dw, size, T(0));
+    return;
+  }
+  // Images are summed in blocks, then the blocks in their order. Large weights get fewer blocks, to save memory.
+  const Index wanted = std::clamp<Index>((1 << 24) / size, 4, enough_pieces);
+  const Index block = divide_up(s.batch, std::min(wanted, s.batch)), blocks = divide_up(s.batch, block);
+  const Index part = channels_of_piece(s, blocks * s.groups), parts = divide_up(channels, part);
+  const Tiling tiling(s, part * kernel, false);
+  const Buffer<T> partial((blocks - 1) * size);  // the first block sums up in the result itself
+  for_each_piece(blocks * s.groups * parts, multiplications(s), [&](Index first, Index last) {
+    const Buffer<T> buffer(is_pointwise(s) ? 0 : part * kernel * tiling.width);
+    for (Index i = first; i < last; ++i) {
+      const Index b = i / (s.groups * parts), group = i / parts % s.groups, start = i % parts * part;
+      const Index count = std::min(part, channels - start);
+      T* out = (b == 0 ? dw : partial.data() + (b - 1) * size) + group * filters * window + start * kernel;
+      bool fresh = true;
+      for (Index n = b * block; n < std::min(s.batch, (b + 1) * block); ++n)
+        for (Index t = 0; t < tiling.count; ++t) {
+          const Tile tile = tiling.tile(s, t);
+          const Index image = n * s.groups + group;
+          const Columns<T> columns(s, x + (image * channels + start) * s.plane(), count, tile, buffer);
+          gemm(false, true, filters, count * kernel, tile.count, g + image * filters * plane + tile.first, plane,
+               columns.data, columns.row, fresh ? T(0) : T(1), out, window);
+          fresh = false;
+        }
+    }
+  });
+  parallel_for(size, 1 << 14, [&](Index first, Index last) {
+    for (Index b = 1; b < blocks; ++b) {
+      const T* from = partial.data() + (b - 1) * size;
+      for (Index i = first; i < last; ++i) dw[i] += from[i];
+    }
+  });
+}
+
+#define GRADUS_INSTANTIATE(T)                                             \
+  template void conv2d(const Conv2d&, const T*, const T*, const T*, T*);  \
+  template void conv2d_input_grad(const Conv2d&, const T*, const T*, T*); \
+  template void conv2d_weight_grad(const Conv2d&, const T*, const T*, T*);
+GRADUS_INSTANTIATE(float)
+GRADUS_INSTANTIATE(double)
+
+}  // namespace gradus::kernels
