@@ -186,14 +186,11 @@ template <class V> inline V product_error(const V& a, const V& b, const V& p) {
 /// A number in two parts: head is the number rounded, tail what the rounding has lost.
 template <class V> struct TwoPart { V head, tail; };
 
-/// x * c, where c is a double that may not fit V.
-template <class V> inline TwoPart<V> product(const V& x, double c) {
-  const Element<V> c_head = static_cast<Element<V>>(c),
-                   c_tail = static_cast<Element<V>>(c - static_cast<double>(c_head));
+/// x * c, where c may have more digits than V.
+template <class V> inline TwoPart<V> product(const V& x, long double c) {
+  const auto c_head = static_cast<Element<V>>(c), c_tail = static_cast<Element<V>>(c - c_head);
   const V head = x * V(c_head);
-  V tail = product_error(x, V(c_head), head);
-  if constexpr (sizeof(Element<V>) == 4) tail = fma(x, V(c_tail), tail);
-  return {head, tail};
+  return {head, fma(x, V(c_tail), product_error(x, V(c_head), head))};
 }
 
 /// mantissa * 2^exponent, the exponent a whole number: keeps what one number cannot, until the last factor is known.

@@ -1,0 +1,21 @@
+#pragma once
+#include "gradus/activations/activation.hpp"
+
+namespace gradus::activations {
+
+/// x for x > 0, slope x otherwise. Maas, Hannun and Ng, "Rectifier nonlinearities improve neural network acoustic
+/// models", ICML 2013. The derivative at 0 is the slope.
+struct LeakyReLU {
+  double slope = 0.01;
+
+  static constexpr Info info{"leaky_relu", "x if x > 0 else slope x", true, false};
+  static constexpr std::array parameters{Parameter<LeakyReLU>{"negative_slope", &LeakyReLU::slope}};
+  std::vector<double> kinks() const { return {0}; }
+
+  template <class V> V f(const V& x) const { return select(x > V(0), x, V(slope) * x); }
+  template <class V> V df(const V& x) const { return select(x > V(0), V(1), V(slope)); }
+  template <class V> V d2f(const V&) const { return V(0); }
+  template <class V> V d3f(const V&) const { return V(0); }
+};
+
+}  // namespace gradus::activations
