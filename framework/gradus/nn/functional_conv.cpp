@@ -25,7 +25,7 @@ kernels::Conv2d plan(const Tensor& x, const Tensor& weight, const Tensor& bias, 
           "the weight has shape {}; it must have four axes, (filters, channels / groups, kernel height, kernel width)",
           weight.shape());
   const auto in_range = [](const char* what, IntPair v, Index least) {
-    constexpr Index most = Index{1} << 31;  // sizes computed from them stay far from overflow
+    static constexpr Index most = Index{1} << 31;  // sizes computed from them stay far from overflow
     if (v.height < least || v.width < least || v.height > most || v.width > most)
       failf("conv2d", "the {} is ({}, {}); it must be at least {} and at most {}", what, v.height, v.width, least,
             most);
