@@ -15,14 +15,13 @@
 #include <utility>
 #include <vector>
 
+#include "gradus/tensor/named.hpp"
 #include "gradus/tensor/tensor.hpp"
 
 namespace gradus::nn {
 
 class Module;
 class AnyModule;
-
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
 /// What Module::visit talks to.
 class Visitor {

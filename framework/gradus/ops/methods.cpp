@@ -48,6 +48,9 @@ Tensor Tensor::exp() const { return gradus::exp(*this); }
 Tensor Tensor::log() const { return gradus::log(*this); }
 Tensor Tensor::sqrt() const { return gradus::sqrt(*this); }
 Tensor Tensor::square() const { return gradus::square(*this); }
+Tensor Tensor::tanh() const { return gradus::tanh(*this); }
+Tensor Tensor::sigmoid() const { return gradus::sigmoid(*this); }
+Tensor Tensor::relu() const { return gradus::relu(*this); }
 Tensor Tensor::pow(double exponent) const { return gradus::pow(*this, exponent); }
 Tensor Tensor::clamp(double low, double high) const { return gradus::clamp(*this, low, high); }
 Tensor Tensor::matmul(const Tensor& other) const { return gradus::matmul(*this, other); }

@@ -1,5 +1,6 @@
 #pragma once
 // All differentiable operations.
+#include "gradus/ops/activation.hpp"
 #include "gradus/ops/arithmetic.hpp"
 #include "gradus/ops/index.hpp"
 #include "gradus/ops/linalg.hpp"

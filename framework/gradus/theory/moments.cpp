@@ -1,0 +1,68 @@
+#include "gradus/theory/moments.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numbers>
+#include <vector>
+
+#include "gradus/activations/registry.hpp"
+#include "gradus/core/format.hpp"
+#include "gradus/theory/quadrature.hpp"
+
+namespace gradus::theory {
+namespace {
+
+// E h(mean + s Z) = integral of h(mean + s z) phi(z) dz. Beyond |z| = 39 the density is below the smallest double, whatever
+// polynomial it is multiplied with. The integrand has two scales, that of phi (1 in z) and that of the activation (1 in x, which is
+// 1/s in z): both are given to the quadrature as first cuts, together with the kinks.
+double expectation(const std::function<double(double)>& h, const activations::Function& f, const GaussianOptions& options) {
+  const double s = std::sqrt(options.variance);
+  std::vector<double> cuts;
+  for (const double z : {-39.0, -12.0, -6.0, -3.0, -1.5, 0.0, 1.5, 3.0, 6.0, 12.0, 39.0}) cuts.push_back(z);
+  const auto cut_at = [&](double x) {
+    const double z = (x - options.mean) / s;
+    if (z > -39 && z < 39) cuts.push_back(z);
+  };
+  for (const double kink : f.traits().kinks) cut_at(kink);
+  for (const double x : {0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0}) cut_at(x), cut_at(-x);
+  cut_at(0);
+  std::sort(cuts.begin(), cuts.end());
+  cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+  constexpr double inv_sqrt_2pi = 0.398942280401432677939946059934;
+  return integrate([&](double z) { return h(options.mean + s * z) * inv_sqrt_2pi * std::exp(-0.5 * z * z); }, cuts);
+}
+
+}  // namespace
+
+Moments gaussian_moments(const activations::Function& f, const GaussianOptions& options) {
+  if (!(options.variance > 0) || !std::isfinite(options.variance) || !std::isfinite(options.mean))
+    failf("gaussian_moments", "a Gaussian of mean {} and variance {}; the variance must be positive, both finite", options.mean,
+          options.variance);
+  Moments m{};
+  m.mean = expectation([&](double x) { return f(0, x); }, f, options);
+  m.second = expectation([&](double x) { return f(0, x) * f(0, x); }, f, options);
+  m.variance = expectation([&](double x) { return (f(0, x) - m.mean) * (f(0, x) - m.mean); }, f, options);
+  m.slope_mean = expectation([&](double x) { return f(1, x); }, f, options);
+  m.slope_second = expectation([&](double x) { return f(1, x) * f(1, x); }, f, options);
+  return m;
+}
+
+Moments gaussian_moments(std::string_view activation, const GaussianOptions& options) {
+  return gaussian_moments(activations::activation(activation), options);
+}
+
+double preserving_weight_variance(const activations::Function& f, const PreservingVarianceOptions& options) {
+  if (options.fan_in < 1) failf("preserving_weight_variance", "a fan_in of {}; at least 1 is needed", options.fan_in);
+  const double second = gaussian_moments(f, {.variance = options.variance}).second;
+  if (!(second > 0))
+    failf("preserving_weight_variance", "{} gives 0 for a Gaussian of variance {}; no weights can restore that", f.name(),
+          options.variance);
+  return options.variance / (double(options.fan_in) * second);
+}
+
+double preserving_weight_variance(std::string_view activation, const PreservingVarianceOptions& options) {
+  return preserving_weight_variance(activations::activation(activation), options);
+}
+
+}  // namespace gradus::theory
