@@ -16,6 +16,14 @@ namespace {
 
 std::atomic<std::uint64_t> last_pass{0};
 
+// Gradients are scaled and clipped in place, so two leaves must not share one: a copy, unless this is the only handle to it. What is
+// on the tape cannot be changed in place and may be shared.
+Tensor own(const Tensor& gradient) {
+  if (gradient.requires_grad()) return gradient;
+  const bool alone = gradient.impl()->count.value() == 1 && gradient.impl()->storage->owners() == 1;
+  return alone ? gradient : gradient.clone();
+}
+
 // One walk over the tape. Nodes wait in a heap and leave it in falling order of their numbers: whoever uses a value was recorded
 // after it, so when a node's turn comes all gradients for its output have arrived.
 class Pass {
@@ -78,15 +86,16 @@ class Pass {
         }
       if (!any) continue;
       Grads grads = node.apply(gradient, Step(needs));
+      check_rule(node, grads);
       if (!retain_graph_) node.free();
       for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-        if (!wants(node.inputs[i]) || i >= grads.size() || !grads[i].defined()) continue;
+        if (!wants(node.inputs[i]) || !grads[i].defined()) continue;
         send(*node.inputs[i], std::move(grads[i]));
       }
     }
   }
 
-  const std::vector<Tensor>& captured() const { return captured_; }
+  std::vector<Tensor> captured() { return std::move(captured_); }
 
  private:
   struct Earlier {
@@ -103,6 +112,20 @@ class Pass {
     return true;
   }
 
+  // A rule written outside of the library may be wrong; a gradient that is missing or misshapen must not pass for a zero.
+  static void check_rule(const Node& node, const Grads& grads) {
+    if (grads.size() != node.inputs.size())
+      failf("backward", "the rule of {} gives {} gradients for {} inputs; an undefined tensor stands for zero", node.operation(),
+            grads.size(), node.inputs.size());
+    for (std::size_t i = 0; i < grads.size(); ++i) {
+      if (!grads[i].defined() || !node.inputs[i]) continue;
+      const Node& input = *node.inputs[i];
+      if (grads[i].dtype() != input.dtype() || !broadcasts_to(input.shape(), grads[i].shape()))
+        failf("backward", "the rule of {} gives a gradient of {} {} for input {}, which is {} {}", node.operation(),
+              grads[i].dtype(), grads[i].shape(), i, input.dtype(), input.shape());
+    }
+  }
+
   bool wants(const NodePtr& input) const { return input && (targets_.empty() || input->notes.needed); }
 
   void send(Node& node, Tensor gradient) {
@@ -117,9 +140,9 @@ class Pass {
     }
   }
 
-  // A sum that nobody else looks at may be changed in place.
+  // A sum that nobody else looks at, the tape included, may be changed in place.
   static void accumulate(Tensor& slot, const Tensor& gradient) {
-    if (!is_recording() && slot.impl()->count.value() == 1 && slot.impl()->storage->owners() == 1)
+    if (!is_recording() && !slot.requires_grad() && slot.impl()->count.value() == 1 && slot.impl()->storage->owners() == 1)
       slot.add_(gradient);
     else
       slot = add(slot, gradient);
@@ -131,11 +154,8 @@ class Pass {
     if (!targets_.empty() || !(node.is_leaf() || node.keeps_grad)) return;
     if (node.grad.defined()) {
       accumulate(node.grad, gradient);
-    } else if (!create_graph_ && (gradient.impl()->count.value() > 1 || gradient.impl()->storage->owners() > 1)) {
-      // Gradients are scaled and clipped in place, so two leaves must not share one.
-      node.grad = gradient.clone();
     } else {
-      node.grad = gradient;
+      node.grad = own(gradient);
     }
   }
 
@@ -195,6 +215,7 @@ std::vector<Tensor> gradients(const std::vector<Tensor>& outputs, const std::vec
             inputs[i].shape());
     result[i] = Tensor::make("grad", inputs[i].shape(), inputs[i].dtype()).zero_();
   }
+  for (Tensor& gradient : result) gradient = own(gradient);
   return result;
 }
 
@@ -307,7 +328,10 @@ Tensor& Tensor::mul_(double factor) {
 void Tensor::set_data(const Tensor& source) {
   if (requires_grad() && !is_leaf())
     failf("set_data", "the tensor (shape {}) is the result of {}", shape(), node()->operation());
+  if (requires_grad() && !is_floating(source.dtype()))
+    failf("set_data", "the tensor (shape {}) requires a gradient, which int64 numbers have not", shape());
   const Tensor fresh = source.detach().clone();
+  fresh.impl()->storage->follow(*impl_->storage);
   if (void* made = impl_->view.exchange(nullptr)) impl_->delete_view(made);
   impl_->dtype = fresh.dtype();
   impl_->shape = fresh.shape();

@@ -119,17 +119,18 @@ GradcheckResult check(const Function& f, const Tensors& inputs, const GradcheckO
 
 GradcheckResult gradcheck(const TensorFunction& f, const std::vector<Tensor>& inputs, const GradcheckOptions& options) {
   check_inputs("gradcheck", inputs);
+  const EnableGrad recording;
   return check([&f](const Tensors& x) { return Tensors{f(x)}; }, inputs, options, "gradcheck");
 }
 
 GradcheckResult gradgradcheck(const TensorFunction& f, const std::vector<Tensor>& inputs, const GradcheckOptions& options) {
   check_inputs("gradgradcheck", inputs);
+  const EnableGrad recording;
   // The gradient also depends on the weights of the outputs; they join the inputs, as the last one.
   Generator generator = Generator(options.seed).split("gradgradcheck");
   Tensors extended = leaves(inputs);
   extended.push_back(random_like(f(extended), generator).requires_grad_());
   const Function gradient = [&f](const Tensors& x) {
-    const EnableGrad recording;
     const Tensors own(x.begin(), x.end() - 1);
     Tensors wanted;
     for (const Tensor& input : own)

@@ -18,6 +18,8 @@ class Storage {
   /// Counts the changes in place, so that backward can tell that a value it saved is no longer the one it saw.
   std::uint32_t version() const { return version_; }
   void bump_version() { ++version_; }
+  /// Counts on where the storage that this one replaces stopped.
+  void follow(const Storage& before) { version_ = before.version_ + 1; }
 
   friend void retain(Storage* storage) noexcept { storage->count_.add(); }
   friend void release(Storage* storage) noexcept;
