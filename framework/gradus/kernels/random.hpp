@@ -11,7 +11,7 @@ namespace gradus::kernels {
 template <class T> void uniform(Generator::Draw draw, T low, T high, T* out, Index n);
 /// Normal with the given mean and standard deviation, by Box and Muller's transform.
 template <class T> void normal(Generator::Draw draw, T mean, T deviation, T* out, Index n);
-/// Normal, cut off at `low` and `high` (in the units of the result), by drawing again.
+/// Normal, cut off at `low` and `high` (in the units of the result; low <= high, deviation > 0).
 template <class T> void truncated_normal(Generator::Draw draw, T mean, T deviation, T low, T high, T* out, Index n);
 /// Whole numbers in [low, high), each equally likely to within 2^-64 of the width.
 void integers(Generator::Draw draw, std::int64_t low, std::int64_t high, std::int64_t* out, Index n);

@@ -142,6 +142,8 @@ Tensor uniform(const Shape& shape, double low, double high, const TensorOptions&
   if (!(low <= high) || !std::isfinite(high - low)) failf("uniform", "no numbers lie between {} and {}", low, high);
   Tensor tensor = make("uniform", shape, options);
   dispatch_floating("uniform", tensor.dtype(), [&]<class T> {
+    if (!std::isfinite(T(high) - T(low)))
+      failf("uniform", "the width of [{}, {}) is beyond {}", low, high, tensor.dtype());
     kernels::uniform<T>(next_draw(options), T(low), T(high), tensor.data<T>(), tensor.numel());
   });
   return finish(std::move(tensor), options);
