@@ -69,18 +69,45 @@ void binary_with(const T* a, const Shape& a_shape, const T* b, const Shape& b_sh
   });
 }
 
+// Unsigned arithmetic wraps around; signed overflow would be undefined.
+template <class T, class F> T wrapping(T a, T b, F f) {
+  if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(f(static_cast<std::uint64_t>(a), static_cast<std::uint64_t>(b)));
+  else
+    return f(a, b);
+}
+
+constexpr auto sum = [](auto p, auto q) { return p + q; };
+constexpr auto difference = [](auto p, auto q) { return p - q; };
+constexpr auto product = [](auto p, auto q) { return p * q; };
+
+template <class T> T negative(T v) {
+  if constexpr (std::is_integral_v<T>)
+    return wrapping(T(0), v, difference);
+  else
+    return -v;  // 0 - v would lose the sign of zero
+}
+
 template <class T> T floor_divide(T a, T b) {
   if constexpr (std::is_integral_v<T>) {
+    if (b == -1) return negative(a);  // the smallest integer / -1 traps
     const T quotient = a / b;
     return (a % b != 0 && (a < 0) != (b < 0)) ? quotient - 1 : quotient;
   } else {
-    return std::floor(a / b);
+    // a / b may round up to a whole number that b does not reach: 1 / 0.1. What is left after fmod divides without a rest.
+    if (b == 0) return a / b;
+    const T rest = std::fmod(a, b);
+    T quotient = (a - rest) / b;
+    if (rest != 0 && (rest < 0) != (b < 0)) quotient -= 1;
+    const T whole = std::floor(quotient);
+    return quotient - whole > T(0.5) ? whole + 1 : whole;
   }
 }
 
 // The sign of the divisor, as Python's %.
 template <class T> T remainder(T a, T b) {
   if constexpr (std::is_integral_v<T>) {
+    if (b == -1) return 0;
     const T rest = a % b;
     return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
   } else {
@@ -97,14 +124,6 @@ template <class T> T integer_power(T base, T exponent) {
   return static_cast<T>(result);
 }
 
-// Unsigned arithmetic wraps around; signed overflow would be undefined.
-template <class T, class F> T wrapping(T a, T b, F f) {
-  if constexpr (std::is_integral_v<T>)
-    return static_cast<T>(f(static_cast<std::uint64_t>(a), static_cast<std::uint64_t>(b)));
-  else
-    return f(a, b);
-}
-
 }  // namespace
 
 template <class T>
@@ -113,9 +132,9 @@ void binary(BinaryOp op, const T* a, const Shape& a_shape, const T* b, const Sha
     binary_with(a, a_shape, b, b_shape, out, shape, grain, f);
   };
   switch (op) {
-    case BinaryOp::add: return run([](T x, T y) { return wrapping(x, y, [](auto p, auto q) { return p + q; }); });
-    case BinaryOp::sub: return run([](T x, T y) { return wrapping(x, y, [](auto p, auto q) { return p - q; }); });
-    case BinaryOp::mul: return run([](T x, T y) { return wrapping(x, y, [](auto p, auto q) { return p * q; }); });
+    case BinaryOp::add: return run([](T x, T y) { return wrapping(x, y, sum); });
+    case BinaryOp::sub: return run([](T x, T y) { return wrapping(x, y, difference); });
+    case BinaryOp::mul: return run([](T x, T y) { return wrapping(x, y, product); });
     case BinaryOp::div: return run([](T x, T y) -> T { return x / y; });
     case BinaryOp::floor_divide: return run([](T x, T y) { return floor_divide(x, y); });
     case BinaryOp::remainder: return run([](T x, T y) { return remainder(x, y); }, costly_grain);
@@ -161,15 +180,14 @@ void where(const T* condition, const Shape& condition_shape, const T* a, const S
 
 template <class T> void unary(UnaryOp op, const T* x, T* out, Index n) {
   switch (op) {
-    case UnaryOp::negative: return map(x, out, n, elementwise_grain, [](T v) { return wrapping(T(0), v, [](auto p, auto q) { return p - q; }); });
-    case UnaryOp::absolute: return map(x, out, n, elementwise_grain, [](T v) { return v < 0 ? wrapping(T(0), v, [](auto p, auto q) { return p - q; }) : (v == 0 ? T(0) : v); });
+    case UnaryOp::negative: return map(x, out, n, elementwise_grain, [](T v) { return negative(v); });
+    case UnaryOp::absolute: return map(x, out, n, elementwise_grain, [](T v) { return v < 0 ? negative(v) : (v == 0 ? T(0) : v); });
     case UnaryOp::sign: return map(x, out, n, elementwise_grain, [](T v) { return v != v ? v : T((v > 0) - (v < 0)); });
-    case UnaryOp::square: return map(x, out, n, elementwise_grain, [](T v) { return wrapping(v, v, [](auto p, auto q) { return p * q; }); });
+    case UnaryOp::square: return map(x, out, n, elementwise_grain, [](T v) { return wrapping(v, v, product); });
     default: break;
   }
   if constexpr (std::is_floating_point_v<T>) {
     switch (op) {
-      case UnaryOp::negative: return map(x, out, n, elementwise_grain, [](T v) { return -v; });
       case UnaryOp::reciprocal: return map(x, out, n, elementwise_grain, [](T v) { return T(1) / v; });
       case UnaryOp::sqrt: return map(x, out, n, elementwise_grain, [](T v) { return std::sqrt(v); });
       case UnaryOp::rsqrt: return map(x, out, n, elementwise_grain, [](T v) { return T(1) / std::sqrt(v); });
@@ -209,13 +227,13 @@ template <class T> void copy(const T* x, T* out, Index n) {
 
 template <class T> void add_scaled(const T* x, T scale, T* y, Index n) {
   parallel_for(n, elementwise_grain, [&](Index first, Index last) {
-    for (Index i = first; i < last; ++i) y[i] += scale * x[i];
+    for (Index i = first; i < last; ++i) y[i] = wrapping(y[i], wrapping(scale, x[i], product), sum);
   });
 }
 
 template <class T> void scale(T factor, T* x, Index n) {
   parallel_for(n, elementwise_grain, [&](Index first, Index last) {
-    for (Index i = first; i < last; ++i) x[i] *= factor;
+    for (Index i = first; i < last; ++i) x[i] = wrapping(x[i], factor, product);
   });
 }
 
@@ -239,7 +257,7 @@ template <class T> void ramp(T* x, double start, double step, Index n) {
   parallel_for(n, elementwise_grain, [&](Index first, Index last) {
     for (Index i = first; i < last; ++i) {
       if constexpr (std::is_integral_v<T>)
-        x[i] = T(start) + i * T(step);
+        x[i] = wrapping(T(start), wrapping(T(i), T(step), product), sum);
       else
         x[i] = T(start + double(i) * step);
     }
