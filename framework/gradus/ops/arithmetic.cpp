@@ -92,11 +92,13 @@ Tensor pow(const Tensor& a, const Tensor& b) {
   return record("pow", apply("pow", BinaryOp::pow, a, b), {a, b}, saves(a, b),
                 [](const Tensor& g, const Tensor& x, const Tensor& y, const Step& step) {
                   Tensor gx, gy;
-                  // y x^(y-1) is 0 for y = 0, whatever x is. log(x) must not see the zeros that it is not used for.
-                  if (step.needs(0)) gx = where(y == 0.0, 0.0, g * y * pow(x, y - 1.0));
+                  // Where x = 0 both slopes have corners: y x^(y-1) is 0 for y = 0, x^y log(x) is 0 for y >= 0. There 1
+                  // takes the place of x, so that no infinity is multiplied by 0, in the derivatives of this rule
+                  // neither.
+                  if (step.needs(0)) gx = g * y * pow(where((x == 0.0) * (y == 0.0), 1.0, x), y - 1.0);
                   if (step.needs(1)) {
-                    const Tensor no_slope = logical_not(logical_not(x == 0.0) + (y < 0.0));  // x = 0 and y >= 0
-                    gy = g * where(no_slope, 0.0, pow(x, y) * log(where(no_slope, 1.0, x)));
+                    const Tensor no_slope = (x == 0.0) * (y >= 0.0), safe = where(no_slope, 1.0, x);
+                    gy = g * (pow(safe, y) * log(safe));
                   }
                   return Grads{gx, gy};
                 });

@@ -82,7 +82,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, const MatmulOptions& options) {
     Shape shape = p.batch;
     shape.push_back(p.m);
     shape.push_back(p.n);
-    return matmul(a.reshape({a.numel() / std::max<Index>(p.k, 1), p.k}), b, options).reshape(shape);
+    return matmul(a.reshape({p.batch.numel() * p.m, p.k}), b, options).reshape(shape);
   }
   return record("matmul", multiply(a, b, p, options), {a, b}, saves(a, b),
                 [o = options](const Tensor& g, const Tensor& x, const Tensor& y, const Step& step) {

@@ -157,7 +157,11 @@ Tensor var(const Tensor& x, const VarOptions& options) {
          (freedom > 0 ? 1 / freedom : std::numeric_limits<double>::quiet_NaN());
 }
 
-Tensor std(const Tensor& x, const VarOptions& options) { return sqrt(var(x, options)); }
+Tensor std(const Tensor& x, const VarOptions& options) {
+  // The root has no slope at 0, where all numbers are equal: the gradient is 0 there, as in PyTorch, not NaN.
+  const Tensor variance = var(x, options), zero = variance.detach() == 0.0;
+  return where(zero, 0.0, sqrt(where(zero, 1.0, variance)));
+}
 
 Tensor prod(const Tensor& x, const ReduceOptions& options) {
   const Axes axes("prod", x, options.axes);

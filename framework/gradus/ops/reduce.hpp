@@ -10,7 +10,7 @@ Tensor sum(const Tensor& x, const ReduceOptions& options = {});
 Tensor mean(const Tensor& x, const ReduceOptions& options = {});
 /// Sum of squared deviations from the mean, over n - correction; NaN when that is not positive.
 Tensor var(const Tensor& x, const VarOptions& options = {});
-/// The square root of var.
+/// The square root of var. Its gradient is 0 where all numbers are equal.
 Tensor std(const Tensor& x, const VarOptions& options = {});
 /// The product. The gradient is right with zeros among the factors, too.
 Tensor prod(const Tensor& x, const ReduceOptions& options = {});

@@ -1,6 +1,7 @@
 #include "gradus/ops/shape.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "gradus/autograd/record.hpp"
@@ -50,11 +51,13 @@ Tensor take(const char* operation, const Tensor& x, std::size_t axis, Index star
   });
 }
 
+constexpr Index largest_extent = std::numeric_limits<Index>::max() / 16;  // as in Tensor::make
+
 }  // namespace
 
 Tensor reshape(const Tensor& x, const Shape& wanted) {
   Shape shape = wanted;
-  Index known = 1;
+  Index known = 1, extent = 1;
   std::size_t open = shape.size();
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {
     if (shape[axis] == -1 && open == shape.size())
@@ -62,6 +65,8 @@ Tensor reshape(const Tensor& x, const Shape& wanted) {
     else if (shape[axis] < 0)
       failf("reshape", "shape {} has {}; only sizes of at least 0 and a single -1 are possible", wanted,
             shape[axis] == -1 ? "more than one -1" : fmt::format("size {}", shape[axis]));
+    else if (__builtin_mul_overflow(extent, std::max<Index>(shape[axis], 1), &extent) || extent > largest_extent)
+      failf("reshape", "a tensor of shape {} is too large for any memory", wanted);
     else
       known *= shape[axis];
   }
@@ -136,7 +141,7 @@ Tensor slice(const Tensor& x, Index axis, Index start, Index stop, Index step) {
   const Index n = x.shape()[a];
   const auto place = [n](Index p) { return std::clamp<Index>(p < 0 ? p + n : p, 0, n); };
   const Index first = place(start), last = std::max(place(stop), first);
-  return take("slice", x, a, first, step, (last - first + step - 1) / step);
+  return take("slice", x, a, first, step, last == first ? 0 : (last - first - 1) / step + 1);
 }
 
 Tensor select(const Tensor& x, Index axis, Index index) {
@@ -226,7 +231,7 @@ std::vector<Tensor> split(const Tensor& x, const std::vector<Index>& sizes, Inde
 
 std::vector<Tensor> chunk(const Tensor& x, Index count, Index axis) {
   if (count < 1) failf("chunk", "{} parts; at least 1 is needed", count);
-  const Index n = x.size(axis), size = std::max<Index>(1, (n + count - 1) / count);
+  const Index n = x.size(axis), size = n == 0 ? 1 : (n - 1) / count + 1;
   std::vector<Index> sizes;
   for (Index left = n; left > 0; left -= size) sizes.push_back(std::min(size, left));
   if (sizes.empty()) sizes.push_back(0);

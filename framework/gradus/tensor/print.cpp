@@ -33,8 +33,10 @@ struct Printer {
       return;
     }
     const Index step = shape.product(axis + 1, shape.size());
-    for (Index i = 0; i < shape[axis]; ++i)
-      if (!skips(axis, i)) measure(x + i * step, axis + 1);
+    for (Index i = 0; i < shape[axis]; ++i) {
+      if (skips(axis, i)) i = shape[axis] - edge;
+      measure(x + i * step, axis + 1);
+    }
   }
 
   template <class T> void print(const T* x, std::size_t axis, std::string& out) const {
@@ -62,11 +64,14 @@ struct Printer {
 std::string to_string(const Tensor& x) {
   if (!x.defined()) return "Tensor()";
   std::string out;
-  dispatch(x.dtype(), [&]<class T> {
-    Printer printer{x.shape(), x.numel() > longest};
-    printer.measure(x.data<T>(), 0);
-    printer.print(x.data<T>(), 0, out);
-  });
+  if (x.numel() == 0)
+    out = "[]";  // the shape behind it says in which way
+  else
+    dispatch(x.dtype(), [&]<class T> {
+      Printer printer{x.shape(), x.numel() > longest};
+      printer.measure(x.data<T>(), 0);
+      printer.print(x.data<T>(), 0, out);
+    });
   out += fmt::format("  {} {}", x.dtype(), x.shape());
   if (x.requires_grad()) out += ", requires_grad";
   return out;

@@ -1,5 +1,6 @@
 #include "gradus/tensor/tensor.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <new>
@@ -29,9 +30,11 @@ Tensor Tensor::make(const char* operation, const Shape& shape, DType dtype) {
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {
     if (shape[axis] < 0)
       failf(operation, "size {} at axis {} of shape {} is negative", shape[axis], axis, shape);
-    if (__builtin_mul_overflow(numel, shape[axis], &numel) || numel > std::numeric_limits<Index>::max() / 16)
+    // The sizes around a 0 count, too: they are multiplied when the shape is taken apart.
+    if (__builtin_mul_overflow(numel, std::max<Index>(shape[axis], 1), &numel) || numel > std::numeric_limits<Index>::max() / 16)
       failf(operation, "a tensor of shape {} is too large for any memory", shape);
   }
+  numel = shape.numel();
   const std::size_t bytes = std::size_t(numel) * size_of(dtype);
   constexpr std::size_t small = std::size_t{1} << 20;
   if (bytes <= small) return Tensor(Ref<TensorImpl>::adopt(new TensorImpl(dtype, shape, Storage::make(bytes))));
