@@ -6,7 +6,7 @@ install(TARGETS gradus gradus_xtensor gradus_blas gradus_private EXPORT gradus-t
 install(DIRECTORY framework/gradus DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
 install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/gradus/models FILES_MATCHING PATTERN "*.hpp")
 install(EXPORT gradus-targets NAMESPACE gradus:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/gradus)
-configure_package_config_file(cmake/gradus-config.cmake.in ${PROJECT_BINARY_DIR}/gradus-config.cmake
+configure_package_config_file(framework/cmake/gradus-config.cmake.in ${PROJECT_BINARY_DIR}/gradus-config.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/gradus)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/gradus-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/gradus-config.cmake ${PROJECT_BINARY_DIR}/gradus-config-version.cmake
