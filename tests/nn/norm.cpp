@@ -84,3 +84,117 @@ TEST_CASE("layer_norm says what does not fit") {
       {"layer_norm", "float32", "float64"});
   check_error([] { (void)F::layer_norm(zeros({2, 3}), {3}, {}, {}, -1.0); }, {"layer_norm", "eps", "-1"});
 }
+
+TEST_CASE("rms_norm divides by the root of the mean square") {
+  for (const Index n : {1, 3, 16, 67}) {
+    const Tensor x = normal_numbers({5, n}, 1) + 2.0, w = normal_numbers({n}, 2);
+    const Tensor expected = x / sqrt(mean(square(x), {.axes = {1}, .keepdim = true}) + 0.25);
+    CHECK(largest_difference(F::rms_norm(x, {n}, {}, 0.25), expected) < 1e-12);
+    CHECK(largest_difference(F::rms_norm(x, {n}, w, 0.25), expected * w) < 1e-12);
+  }
+  CHECK(F::rms_norm(full({1, 2}, 3.0), {2}).data<float>()[0] == doctest::Approx(1.0));
+  check_derivatives([](const std::vector<Tensor>& in) { return F::rms_norm(in[0], {5}, in[1]); },
+                    {leaf({7, 5}, 1), leaf({5}, 2)});
+  check_derivatives(
+      [](const std::vector<Tensor>& in) {
+        return F::rms_norm(in[0], {2, 3}, {}, 1e-3);
+      },
+      {leaf({4, 2, 3}, 1)});
+  check_threads([](const std::vector<Tensor>& in) { return F::rms_norm(in[0], {129}, in[1]); },
+                {leaf({1001, 129}, 1), leaf({129}, 2)});
+  check_error([] { (void)F::rms_norm(zeros({2, 3}), {4}); }, {"rms_norm", "(2, 3)", "(4)"});
+}
+
+TEST_CASE("group_norm standardises groups of channels") {
+  const Tensor x = normal_numbers({3, 6, 2, 5}, 1), w = normal_numbers({6}, 2), b = normal_numbers({6}, 3);
+  const Tensor y = F::group_norm(x, 2).reshape({3, 2, 15 * 2});
+  CHECK(y.mean({.axes = {2}}).abs().max().item() < 1e-14);
+  CHECK((y.var({.axes = {2}, .correction = 0}) - 1.0).abs().max().item() < 1e-4);
+  CHECK(largest_difference(F::group_norm(x, 2, w, b),
+                           F::group_norm(x, 2) * w.reshape({6, 1, 1}) + b.reshape({6, 1, 1})) < 1e-14);
+  CHECK(largest_difference(F::group_norm(x, 1), F::layer_norm(x, {6, 2, 5})) < 1e-14);
+  check_derivatives([](const std::vector<Tensor>& in) { return F::group_norm(in[0], 2, in[1], in[2]); },
+                    {leaf({2, 4, 3}, 1), leaf({4}, 2), leaf({4}, 3)});
+  check_error([] { (void)F::group_norm(zeros({2, 6, 4}), 4); }, {"group_norm", "6 channels", "4 groups"});
+  check_error([] { (void)F::group_norm(zeros({6}), 2); }, {"group_norm", "(6)"});
+}
+
+TEST_CASE("batch_norm standardises channels over the batch") {
+  for (const Shape& shape : {Shape{5, 3}, Shape{2, 1}, Shape{7, 131}, Shape{4, 3, 5}, Shape{1, 3, 2},
+                             Shape{3, 5, 7, 11}, Shape{2, 2, 33, 1}}) {
+    const Index channels = shape[1];
+    const Tensor x = normal_numbers(shape, 1) * 3.0 + 5.0, w = normal_numbers({channels}, 2),
+                 b = normal_numbers({channels}, 3);
+    const Tensor v = x.reshape({shape[0], channels, shape.product(2, shape.size())});
+    const Tensor mean_of = mean(v, {.axes = {0, 2}}), var_of = var(v, {.axes = {0, 2}, .correction = 0});
+    const Shape column{channels, 1};
+    const Tensor standard = (v - mean_of.reshape(column)) / sqrt(var_of.reshape(column) + 1e-5);
+    const Tensor expected = (standard * w.reshape(column) + b.reshape(column)).reshape(shape);
+    Tensor running_mean = full({channels}, 2.0, {.dtype = float64}),
+           running_var = full({channels}, 3.0, {.dtype = float64});
+    CHECK(largest_difference(F::batch_norm(x, running_mean, running_var, w, b, true), expected) < 1e-12);
+    CHECK(largest_difference(running_mean, mean_of * 0.1 + 1.8) < 1e-12);
+    CHECK(largest_difference(running_var, var(v, {.axes = {0, 2}}) * 0.1 + 2.7) < 1e-12);
+    // Without running statistics those of the batch are used, in eval too.
+    CHECK(largest_difference(F::batch_norm(x, {}, {}), standard.reshape(shape)) < 1e-12);
+    const Tensor fixed =
+        ((v - running_mean.reshape(column)) / sqrt(running_var.reshape(column) + 0.1) * w.reshape(column))
+            .reshape(shape);
+    const Tensor before = running_mean.clone();
+    CHECK(largest_difference(F::batch_norm(x, running_mean, running_var, w, {}, false, 0.1, 0.1), fixed) < 1e-12);
+    CHECK(largest_difference(running_mean, before) == 0);
+  }
+  CHECK(F::batch_norm(zeros({0, 3, 4}), zeros({3}), ones({3})).shape() == Shape{0, 3, 4});
+  CHECK(F::batch_norm(zeros({2, 0, 4}), zeros({0}), ones({0}), {}, {}, true).shape() == Shape{2, 0, 4});
+}
+
+TEST_CASE("batch_norm has derivatives of any order, on both roads") {
+  const auto train = [](const std::vector<Tensor>& in) {
+    return F::batch_norm(in[0], zeros({3}, {.dtype = float64}), ones({3}, {.dtype = float64}), in[1], in[2], true);
+  };
+  const auto plain = [](const std::vector<Tensor>& in) { return F::batch_norm(in[0], {}, {}); };
+  const auto eval = [](const std::vector<Tensor>& in) {
+    return square(F::batch_norm(in[0], normal_numbers({3}, 8), square(normal_numbers({3}, 9)), in[1], in[2]));
+  };
+  for (const Shape& shape : {Shape{5, 3}, Shape{4, 3, 2}, Shape{2, 3, 3, 4}, Shape{1, 3, 17}}) {
+    check_derivatives(train, {leaf(shape, 1), leaf({3}, 2), leaf({3}, 3)});
+    check_derivatives(plain, {leaf(shape, 1)});
+    check_derivatives(eval, {leaf(shape, 1), leaf({3}, 2), leaf({3}, 3)});
+  }
+}
+
+TEST_CASE("training between forward and backward does not disturb batch_norm in eval") {
+  const Tensor x = leaf({4, 3}), mean_of = zeros({3}, {.dtype = float64}), var_of = full({3}, 4.0, {.dtype = float64});
+  const Tensor y = F::batch_norm(x, mean_of, var_of, {}, {}, false, 0.1, 0.0);
+  (void)F::batch_norm(x, mean_of, var_of, {}, {}, true);
+  CHECK(largest_difference(grad(y.sum(), x), full({4, 3}, 0.5, {.dtype = float64})) < 1e-14);
+}
+
+TEST_CASE("batch_norm does not depend on the number of threads") {
+  const auto f = [](const std::vector<Tensor>& in) { return F::batch_norm(in[0], {}, {}, in[1], in[2], true); };
+  check_threads(f, {leaf({64, 17, 31}, 1), leaf({17}, 2), leaf({17}, 3)});
+  check_threads(f, {leaf({301, 131}, 1), leaf({131}, 2), leaf({131}, 3)});
+}
+
+TEST_CASE("batch_norm says what does not fit") {
+  const Tensor mean_of = zeros({3}), var_of = ones({3});
+  check_error(
+      [&] {
+        (void)F::batch_norm(zeros({1, 3}), mean_of, var_of, {}, {}, true);
+      },
+      {"batch_norm", "(1, 3)", "at least 2"});
+  check_error([&] { (void)F::batch_norm(zeros({1, 3, 1, 1}), {}, {}, {}, {}, false); }, {"batch_norm", "(1, 3, 1, 1)"});
+  check_error(
+      [&] {
+        (void)F::batch_norm(zeros({2, 4}), mean_of, var_of);
+      },
+      {"batch_norm", "running mean", "(3)", "(4)", "(2, 4)"});
+  check_error([&] { (void)F::batch_norm(zeros({2, 4}), {}, {}, zeros({5})); }, {"batch_norm", "weight", "(5)", "(4)"});
+  check_error([&] { (void)F::batch_norm(zeros({2, 3}), mean_of, {}); }, {"batch_norm", "together"});
+  check_error([&] { (void)F::batch_norm(zeros({3}), mean_of, var_of); }, {"batch_norm", "(3)", "(N, channels)"});
+  check_error(
+      [&] {
+        (void)F::batch_norm(zeros({2, 3}), zeros({3}, {.dtype = float64}), ones({3}, {.dtype = float64}));
+      },
+      {"batch_norm", "float32", "float64"});
+}

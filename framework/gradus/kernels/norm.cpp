@@ -40,13 +40,13 @@ void layer_norm(const T* x, const T* weight, const T* bias, double eps, T* y, T*
     for (Index r = first; r < last; ++r) {
       const T* in = x + r * n;
       T* out = y + r * n;
-      const double average = sum_of(n, [in](Index i) { return double(in[i]); }) / double(n);
+      const double average = mean == nullptr ? 0 : sum_of(n, [in](Index i) { return double(in[i]); }) / double(n);
       const double squares = sum_of(n, [in, average](Index i) {
         const double d = double(in[i]) - average;
         return d * d;
       });
       const T m = T(average), s = T(1 / std::sqrt(squares / double(n) + eps));
-      mean[r] = m;
+      if (mean != nullptr) mean[r] = m;
       rstd[r] = s;
       if (weight != nullptr && bias != nullptr)
         for (Index i = 0; i < n; ++i) out[i] = (in[i] - m) * s * weight[i] + bias[i];
@@ -73,7 +73,7 @@ void layer_norm_backward(const T* g, const T* x, const T* weight, const T* mean,
       double* to_bias = dbias != nullptr ? bias_sums.data() + std::size_t(b) * width : nullptr;
       for (Index r = b * block; r < std::min(rows, (b + 1) * block); ++r) {
         const T *in = x + r * n, *up = g + r * n;
-        const T m = mean[r], s = rstd[r];
+        const T m = mean != nullptr ? mean[r] : T(0), s = rstd[r];
         if (to_bias != nullptr)
           for (Index i = 0; i < n; ++i) to_bias[i] += double(up[i]);
         if (to_weight != nullptr)
@@ -81,7 +81,7 @@ void layer_norm_backward(const T* g, const T* x, const T* weight, const T* mean,
         if (dx == nullptr) continue;
         T* out = dx + r * n;
         const auto q = [=](Index i) { return weight != nullptr ? up[i] * weight[i] : up[i]; };
-        const T average = T(sum_of(n, [&](Index i) { return double(q(i)); }) / double(n));
+        const T average = mean == nullptr ? T(0) : T(sum_of(n, [&](Index i) { return double(q(i)); }) / double(n));
         const T slope = T(sum_of(n, [&](Index i) { return double(q(i) * ((in[i] - m) * s)); }) / double(n));
         if (weight != nullptr)
           for (Index i = 0; i < n; ++i) out[i] = s * (up[i] * weight[i] - average - (in[i] - m) * s * slope);
@@ -102,9 +102,132 @@ void layer_norm_backward(const T* g, const T* x, const T* weight, const T* mean,
   join(bias_sums, dbias);
 }
 
-#define GRADUS_INSTANTIATE(T)                                                               \
-  template void layer_norm(const T*, const T*, const T*, double, T*, T*, T*, Index, Index); \
-  template void layer_norm_backward(const T*, const T*, const T*, const T*, const T*, T*, T*, T*, Index, Index);
+namespace {
+
+// Some channels at a time: one, whose numbers lie in runs of `inner`; or, when inner is 1, neighbouring ones side by
+// side.
+constexpr Index strip = 64;
+
+struct Strip {
+  Index start, width;
+};
+
+template <class Body>
+void for_each_strip(const Channels& s, Body&& body) {
+  const Index width = s.inner == 1 ? std::min(strip, std::max<Index>(s.channels, 1)) : 1;
+  const Index strips = (s.channels + width - 1) / width;
+  parallel_for(strips, grain_of(s.count() * width), [&](Index first, Index last) {
+    for (Index i = first; i < last; ++i) body(Strip{i * width, std::min(width, s.channels - i * width)});
+  });
+}
+
+// totals[k] = sum of term(place in x, k) over channel k of the strip, in double.
+template <class Term>
+void sum_channels(const Channels& s, Strip c, double* totals, Term&& term) {
+  std::fill(totals, totals + c.width, 0.0);
+  for (Index n = 0; n < s.batch; ++n) {
+    const Index at = (n * s.channels + c.start) * s.inner;
+    if (s.inner == 1)
+      for (Index k = 0; k < c.width; ++k) totals[k] += term(at + k, k);
+    else
+      totals[0] += sum_of(s.inner, [&](Index i) { return term(at + i, Index{0}); });
+  }
+}
+
+// visit(place in x, k) for every element of the strip; k is the channel's place in it.
+template <class Visit>
+void visit_channels(const Channels& s, Strip c, Visit&& visit) {
+  for (Index n = 0; n < s.batch; ++n) {
+    const Index at = (n * s.channels + c.start) * s.inner;
+    if (s.inner == 1)
+      for (Index k = 0; k < c.width; ++k) visit(at + k, k);
+    else
+      for (Index i = 0; i < s.inner; ++i) visit(at + i, Index{0});
+  }
+}
+
+template <class T>
+void apply_strip(const Channels& s, Strip c, const T* x, const T* weight, const T* bias, const T* mean, const T* rstd,
+                 T* y) {
+  T centre[strip], scale[strip], shift[strip];
+  for (Index k = 0; k < c.width; ++k) {
+    centre[k] = mean[c.start + k];
+    scale[k] = weight != nullptr ? rstd[c.start + k] * weight[c.start + k] : rstd[c.start + k];
+    shift[k] = bias != nullptr ? bias[c.start + k] : T(0);
+  }
+  visit_channels(s, c, [&](Index i, Index k) { y[i] = (x[i] - centre[k]) * scale[k] + shift[k]; });
+}
+
+}  // namespace
+
+template <class T>
+void batch_norm(const Channels& s, const T* x, const T* weight, const T* bias, double eps, T* y, T* mean, T* variance,
+                T* rstd) {
+  for_each_strip(s, [&](Strip c) {
+    double average[strip], squares[strip];
+    sum_channels(s, c, average, [x](Index i, Index) { return double(x[i]); });
+    for (Index k = 0; k < c.width; ++k) average[k] /= double(s.count());
+    sum_channels(s, c, squares, [&](Index i, Index k) {
+      const double d = double(x[i]) - average[k];
+      return d * d;
+    });
+    for (Index k = 0; k < c.width; ++k) {
+      squares[k] /= double(s.count());
+      mean[c.start + k] = T(average[k]);
+      variance[c.start + k] = T(squares[k]);
+      rstd[c.start + k] = T(1 / std::sqrt(squares[k] + eps));
+    }
+    apply_strip(s, c, x, weight, bias, mean, rstd, y);
+  });
+}
+
+template <class T>
+void batch_norm_apply(const Channels& s, const T* x, const T* weight, const T* bias, const T* mean, const T* rstd,
+                      T* y) {
+  for_each_strip(s, [&](Strip c) { apply_strip(s, c, x, weight, bias, mean, rstd, y); });
+}
+
+template <class T>
+void batch_norm_backward(const Channels& s, const T* g, const T* x, const T* weight, const T* mean, const T* rstd,
+                         bool constants, T* dx, T* dweight, T* dbias) {
+  for_each_strip(s, [&](Strip c) {
+    T centre[strip], scale[strip], average[strip], slope[strip];
+    double sums[strip], products[strip];
+    for (Index k = 0; k < c.width; ++k) {
+      centre[k] = mean[c.start + k];
+      scale[k] = rstd[c.start + k];
+    }
+    if (dbias != nullptr || (dx != nullptr && !constants))
+      sum_channels(s, c, sums, [g](Index i, Index) { return double(g[i]); });
+    if (dweight != nullptr || (dx != nullptr && !constants))
+      sum_channels(s, c, products, [&](Index i, Index k) { return double(g[i] * ((x[i] - centre[k]) * scale[k])); });
+    if (dbias != nullptr)
+      for (Index k = 0; k < c.width; ++k) dbias[c.start + k] = T(sums[k]);
+    if (dweight != nullptr)
+      for (Index k = 0; k < c.width; ++k) dweight[c.start + k] = T(products[k]);
+    if (dx == nullptr) return;
+    // The weight is the same for the whole channel, so it comes out of the averages.
+    T factor[strip];
+    for (Index k = 0; k < c.width; ++k) {
+      factor[k] = weight != nullptr ? scale[k] * weight[c.start + k] : scale[k];
+      average[k] = constants ? T(0) : T(sums[k] / double(s.count()));
+      slope[k] = constants ? T(0) : T(products[k] / double(s.count())) * scale[k];
+    }
+    if (constants)
+      visit_channels(s, c, [&](Index i, Index k) { dx[i] = factor[k] * g[i]; });
+    else
+      visit_channels(
+          s, c, [&](Index i, Index k) { dx[i] = factor[k] * (g[i] - average[k] - (x[i] - centre[k]) * slope[k]); });
+  });
+}
+
+#define GRADUS_INSTANTIATE(T)                                                                                        \
+  template void layer_norm(const T*, const T*, const T*, double, T*, T*, T*, Index, Index);                          \
+  template void layer_norm_backward(const T*, const T*, const T*, const T*, const T*, T*, T*, T*, Index, Index);     \
+  template void batch_norm(const Channels&, const T*, const T*, const T*, double, T*, T*, T*, T*);                   \
+  template void batch_norm_apply(const Channels&, const T*, const T*, const T*, const T*, const T*, T*);             \
+  template void batch_norm_backward(const Channels&, const T*, const T*, const T*, const T*, const T*, bool, T*, T*, \
+                                    T*);
 GRADUS_INSTANTIATE(float)
 GRADUS_INSTANTIATE(double)
 

@@ -12,14 +12,8 @@
 #include "gradus/core/simd_math.hpp"
 
 namespace gradus::kernels {
-namespace {
-
-constexpr Index grain = 8192;
-constexpr Index words_per_chunk = 1024;
-
-// Words [first, first + count) of a draw; first is a multiple of 4. Sixteen blocks side by side, so that the rounds vectorise;
-// the same function as philox().
-void words(Generator::Draw draw, std::uint64_t first, Index count, std::uint32_t* out) {
+// Sixteen blocks side by side, so that the rounds vectorise; the same function as philox().
+void random_words(Generator::Draw draw, std::uint64_t first, Index count, std::uint32_t* out) {
   constexpr int width = 16;
   constexpr std::uint64_t m0 = 0xD2511F53, m1 = 0xCD9E8D57;
   for (Index at = 0; at < count; at += 4 * width) {
@@ -53,6 +47,11 @@ void words(Generator::Draw draw, std::uint64_t first, Index count, std::uint32_t
   }
 }
 
+namespace {
+
+constexpr Index grain = 8192;
+constexpr Index words_per_chunk = 1024;
+
 // Calls body(words, first element, number of elements) for chunks of a draw that takes `per` words (1, 2 or 4) for an element.
 template <class Body> void for_each_chunk(Generator::Draw draw, Index n, Index per, Body&& body) {
   const Index elements = words_per_chunk / per, chunks = (n + elements - 1) / elements;
@@ -60,7 +59,7 @@ template <class Body> void for_each_chunk(Generator::Draw draw, Index n, Index p
     std::uint32_t buffer[words_per_chunk];
     for (Index c = first; c < last; ++c) {
       const Index start = c * elements, count = std::min(elements, n - start);
-      words(draw, std::uint64_t(start * per), (count * per + 3) / 4 * 4, buffer);
+      random_words(draw, std::uint64_t(start * per), (count * per + 3) / 4 * 4, buffer);
       body(buffer, start, count);
     }
   });
@@ -184,7 +183,7 @@ void permutation(Generator::Draw draw, std::int64_t* out, Index n) {
   std::uint32_t buffer[words_per_chunk];
   constexpr Index per_chunk = words_per_chunk / 2;
   for (Index i = 0; i + 1 < n; ++i) {
-    if (i % per_chunk == 0) words(draw, std::uint64_t(2 * i), words_per_chunk, buffer);
+    if (i % per_chunk == 0) random_words(draw, std::uint64_t(2 * i), words_per_chunk, buffer);
     const Index other = i + Index(below(pair_of(buffer + 2 * (i % per_chunk)), std::uint64_t(n - i)));
     std::swap(out[i], out[other]);
   }

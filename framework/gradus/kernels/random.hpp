@@ -7,6 +7,10 @@
 
 namespace gradus::kernels {
 
+/// Words [first, first + count) of a draw, each of 32 random bits; first is a multiple of 4. `out` has room for count rounded up to a
+/// multiple of 4.
+void random_words(Generator::Draw draw, std::uint64_t first, Index count, std::uint32_t* out);
+
 /// Uniform in [low, high): multiples of 2^-24 (float) or 2^-53 (double) of the width. T is float or double.
 template <class T> void uniform(Generator::Draw draw, T low, T high, T* out, Index n);
 /// Normal with the given mean and standard deviation, by Box and Muller's transform.

@@ -1,5 +1,7 @@
 #pragma once
 // The layers as functions: what nn::Linear, nn::LayerNorm, ... compute, with the weights as arguments.
+#include <optional>
+
 #include "gradus/nn/int_pair.hpp"
 #include "gradus/tensor/tensor.hpp"
 
@@ -49,5 +51,31 @@ Tensor global_avg_pool2d(const Tensor& x);
 /// 2016.
 Tensor layer_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& weight = {}, const Tensor& bias = {},
                   double eps = 1e-5);
+
+/// x / sqrt(mean of x^2 + eps) * weight, over the last axes. eps defaults to the spacing of the type's numbers at 1, as
+/// in PyTorch. Zhang, Sennrich, "Root mean square layer normalization", 2019.
+Tensor rms_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& weight = {},
+                std::optional<double> eps = {});
+
+/// The channels of x (N, channels, ...) in `groups` equal parts; each part of each sample is standardised on its own.
+/// weight and bias (channels), or none. Wu, He, "Group normalization", 2018.
+Tensor group_norm(const Tensor& x, Index groups, const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5);
+
+/// Each channel of x (N, channels, ...) standardised over all samples and places; weight, bias, running_mean and
+/// running_var have shape (channels), or are none. In training with the mean and the biased variance of the batch,
+/// which then move the running ones in place by
+///   running = (1 - momentum) running + momentum new,
+/// the new variance being the unbiased one; otherwise with the running ones (those of the batch when there are none).
+/// Ioffe, Szegedy, "Batch normalization", 2015. Throws in training when a channel has only one value.
+Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight = {},
+                  const Tensor& bias = {}, bool training = false, double momentum = 0.1, double eps = 1e-5);
+
+/// In training, each element becomes 0 with probability p, and the others are divided by 1 - p. The choice takes no
+/// memory: it is drawn again for the gradient, from its place in `generator` (default: the default stream for dropout).
+Tensor dropout(const Tensor& x, double p = 0.5, bool training = true, Generator* generator = nullptr);
+
+/// Dropout for networks of SELU: a dropped element takes the lowest value of SELU, then all are scaled and shifted so
+/// that mean 0 and variance 1 stay. Klambauer et al., "Self-normalizing neural networks", 2017, section 3.
+Tensor alpha_dropout(const Tensor& x, double p = 0.5, bool training = true, Generator* generator = nullptr);
 
 }  // namespace gradus::nn::functional

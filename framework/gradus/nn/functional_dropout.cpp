@@ -1,0 +1,58 @@
+#include <cmath>
+
+#include "gradus/autograd/record.hpp"
+#include "gradus/core/format.hpp"
+#include "gradus/kernels/dropout.hpp"
+#include "gradus/nn/functional.hpp"
+#include "gradus/tensor/factories.hpp"
+
+namespace gradus::nn::functional {
+
+using autograd::Grads;
+using autograd::record;
+
+namespace {
+
+void check(const char* operation, const Tensor& x, double p) {
+  check_floating(operation, x);
+  if (!(p >= 0 && p <= 1)) failf(operation, "the probability is {}; it must lie in [0, 1]", p);
+}
+
+Generator& generator_or_default(Generator* generator) {
+  return generator != nullptr ? *generator : default_generator(Stream::dropout);
+}
+
+// kept ? scale x + shift : dropped. The choice is made again from the draw where it is needed, so nothing is saved; as
+// a map of x it is linear, and its own transpose.
+Tensor choose(const char* operation, const Tensor& x, Generator::Draw draw, double p, double scale, double shift,
+              double dropped) {
+  Tensor value = Tensor::make(operation, x.shape(), x.dtype());
+  dispatch_floating(operation, x.dtype(), [&]<class T> {
+    kernels::dropout(draw, p, x.data<T>(), T(scale), T(shift), T(dropped), value.data<T>(), x.numel());
+  });
+  return record(operation, std::move(value), {x},
+                [=](const Tensor& g) { return Grads{choose(operation, g, draw, p, scale, 0, 0)}; });
+}
+
+}  // namespace
+
+Tensor dropout(const Tensor& x, double p, bool training, Generator* generator) {
+  check("dropout", x, p);
+  if (!training || p == 0) return x;
+  return choose("dropout", x, generator_or_default(generator).next(), p, p == 1 ? 0 : 1 / (1 - p), 0, 0);
+}
+
+Tensor alpha_dropout(const Tensor& x, double p, bool training, Generator* generator) {
+  check("alpha_dropout", x, p);
+  if (!training || p == 0) return x;
+  const Generator::Draw draw = generator_or_default(generator).next();
+  if (p == 1) return choose("alpha_dropout", x, draw, p, 0, 0, 0);
+  // The least value of SELU, -lambda alpha, with the constants of Klambauer et al., equation 14.
+  constexpr double lowest = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916717;
+  // Kept with probability q, x has mean (1-q) lowest and variance q (1 + lowest^2 (1-q)) afterwards when they were 0
+  // and 1; a and b bring that back to 0 and 1.
+  const double q = 1 - p, a = 1 / std::sqrt(q * (1 + lowest * lowest * p)), b = -a * p * lowest;
+  return choose("alpha_dropout", x, draw, p, a, b, a * lowest + b);
+}
+
+}  // namespace gradus::nn::functional
