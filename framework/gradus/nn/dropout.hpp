@@ -1,0 +1,18 @@
+#pragma once
+#include "gradus/nn/module.hpp"
+
+namespace gradus::nn {
+
+/// In training mode, each element is 0 with probability p and x / (1 - p) otherwise (Srivastava et al. 2014); in eval mode, x. Draws
+/// from the stream for dropout. Throws unless 0 <= p <= 1.
+class Dropout : public Module {
+ public:
+  explicit Dropout(double p = 0.5);
+  Tensor forward(const Tensor& x) override;
+  double p() const { return p_; }
+
+ private:
+  double p_;
+};
+
+}  // namespace gradus::nn
