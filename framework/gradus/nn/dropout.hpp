@@ -15,4 +15,16 @@ class Dropout : public Module {
   double p_;
 };
 
+/// Dropout for self-normalising networks: dropped elements take SELU's negative limit, and an affine correction keeps mean 0 and
+/// variance 1 (Klambauer et al. 2017, "Self-normalizing neural networks"). Throws unless 0 <= p <= 1.
+class AlphaDropout : public Module {
+ public:
+  explicit AlphaDropout(double p = 0.5);
+  Tensor forward(const Tensor& x) override;
+  double p() const { return p_; }
+
+ private:
+  double p_;
+};
+
 }  // namespace gradus::nn
