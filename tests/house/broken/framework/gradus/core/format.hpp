@@ -1,0 +1,3 @@
+#pragma once
+// For source files only.
+#include <fmt/format.h>

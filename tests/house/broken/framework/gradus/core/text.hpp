@@ -1,0 +1,2 @@
+#pragma once
+#include "gradus/core/format.hpp"  // bad

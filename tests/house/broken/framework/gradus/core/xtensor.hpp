@@ -1,0 +1,3 @@
+#pragma once
+#include <xtensor/xarray.hpp>
+#include <xtensor/xmath.hpp>  // bad

@@ -1,0 +1,5 @@
+#pragma once
+#include <nlohmann/json.hpp>  // bad
+
+#include "gradus/activations/elu.hpp"
+#include "gradus/tensor/tensor.hpp"  // bad
