@@ -177,3 +177,197 @@ TEST_CASE("cross_entropy says what does not fit") {
   check_error([&] { (void)nn::cross_entropy(zeros({2, 0}), labels_of({1, 1})); }, {"cross_entropy", "no classes"});
   check_error([&] { (void)nn::cross_entropy(zeros({}), labels_of({1})); }, {"cross_entropy", "scalar"});
 }
+
+TEST_CASE("nll_loss of log_softmax is cross_entropy") {
+  const Tensor x = normal_numbers({7, 5}), y = labels_of({2, 0, 4, 1, 1, 3, 0});
+  const Tensor w = tensor({0.5, 2, 0, 1, 3}, {.dtype = float64});
+  for (const Reduction reduction : {Reduction::mean, Reduction::sum, Reduction::none})
+    for (const std::int64_t ignored : {-100, 1})
+      CHECK(largest_difference(
+                nn::nll_loss(log_softmax(x, 1), y, {.weight = w, .ignore_index = ignored, .reduction = reduction}),
+                nn::cross_entropy(x, y, {.weight = w, .ignore_index = ignored, .reduction = reduction})) < 1e-13);
+  const Tensor image = normal_numbers({2, 3, 70}), places = randint(0, 3, {2, 70});
+  CHECK(largest_difference(nn::nll_loss(log_softmax(image, 1), places), nn::cross_entropy(image, places)) < 1e-13);
+  check_derivatives([&](const std::vector<Tensor>& in) { return square(nn::nll_loss(in[0], y, {.weight = w})); },
+                    {leaf({7, 5})});
+  check_derivatives(
+      [&](const std::vector<Tensor>& in) {
+        return square(nn::nll_loss(in[0], places, {.ignore_index = 1, .reduction = Reduction::none}));
+      },
+      {leaf({2, 3, 70})});
+  check_error([&] { (void)nn::nll_loss(x, labels_of({0, 1, 2, 3, 4, 5, 0})); }, {"nll_loss", "label 5 at position 5"});
+}
+
+TEST_CASE("soft_cross_entropy generalises cross_entropy") {
+  const Tensor x = normal_numbers({7, 5}), y = labels_of({2, 0, 4, 1, 1, 3, 0});
+  const Tensor hard = one_hot(y, 5).to(float64);
+  CHECK(largest_difference(nn::soft_cross_entropy(x, hard), nn::cross_entropy(x, y)) < 1e-13);
+  CHECK(largest_difference(nn::soft_cross_entropy(x, hard * 0.9 + 0.02),
+                           nn::cross_entropy(x, y, {.label_smoothing = 0.1})) < 1e-13);
+  const Tensor masked = tensor({{-infinity, 1, 2}}, {.dtype = float64, .requires_grad = true});
+  const Tensor loss = nn::soft_cross_entropy(masked, tensor({{0, 0.5, 0.5}}, {.dtype = float64}));
+  CHECK(loss.item() == doctest::Approx(std::log1p(std::exp(-1.0)) + 0.5));
+  CHECK(isfinite(grad(loss, masked)).sum().item() == 3);
+  check_derivatives([](const std::vector<Tensor>& in) { return nn::soft_cross_entropy(in[0], softmax(in[1], 1)); },
+                    {leaf({4, 3, 2}, 1), leaf({4, 3, 2}, 2)});
+  check_error(
+      [&] {
+        (void)nn::soft_cross_entropy(x, normal_numbers({7, 4}));
+      },
+      {"soft_cross_entropy", "(7, 5)", "(7, 4)"});
+}
+
+namespace {
+
+// A loss of pairs: the function under test, the definition, and numbers that suit it.
+struct Pair {
+  const char* name;
+  std::function<Tensor(const Tensor&, const Tensor&, Reduction)> loss;
+  std::function<double(double, double)> definition;
+  Tensor a, b;
+};
+
+std::vector<Pair> pairs(const Shape& shape) {
+  const Tensor x = normal_numbers(shape, 1) * 2.0, y = normal_numbers(shape, 2);
+  const Tensor p = sigmoid(x), q = sigmoid(y);
+  const auto bce = [](double a, double b) { return -b * std::log(a) - (1 - b) * std::log(1 - a); };
+  return {
+      {"mse", [](auto& a, auto& b, Reduction r) { return nn::mse_loss(a, b, {.reduction = r}); },
+       [](double a, double b) { return (a - b) * (a - b); }, x, y},
+      {"l1", [](auto& a, auto& b, Reduction r) { return nn::l1_loss(a, b, {.reduction = r}); },
+       [](double a, double b) { return std::abs(a - b); }, x, y},
+      {"huber", [](auto& a, auto& b, Reduction r) { return nn::huber_loss(a, b, {.reduction = r, .delta = 0.7}); },
+       [](double a, double b) {
+         return std::abs(a - b) <= 0.7 ? (a - b) * (a - b) / 2 : 0.7 * (std::abs(a - b) - 0.35);
+       },
+       x, y},
+      {"smooth_l1",
+       [](auto& a, auto& b, Reduction r) { return nn::smooth_l1_loss(a, b, {.reduction = r, .beta = 0.7}); },
+       [](double a, double b) { return std::abs(a - b) < 0.7 ? (a - b) * (a - b) / 1.4 : std::abs(a - b) - 0.35; }, x,
+       y},
+      {"smooth_l1 of 0",
+       [](auto& a, auto& b, Reduction r) { return nn::smooth_l1_loss(a, b, {.reduction = r, .beta = 0}); },
+       [](double a, double b) { return std::abs(a - b); }, x, y},
+      {"bce_with_logits", [](auto& a, auto& b, Reduction r) { return nn::bce_with_logits(a, b, {.reduction = r}); },
+       [bce](double a, double b) { return bce(1 / (1 + std::exp(-a)), b); }, x, q},
+      {"binary_cross_entropy",
+       [](auto& a, auto& b, Reduction r) { return nn::binary_cross_entropy(a, b, {.reduction = r}); }, bce, p, q},
+      {"kl_div", [](auto& a, auto& b, Reduction r) { return nn::kl_div(a, b, {.reduction = r}); },
+       [](double a, double b) { return b * (std::log(b) - a); }, x, q},
+      {"kl_div of logarithms",
+       [](auto& a, auto& b, Reduction r) { return nn::kl_div(a, b, {.reduction = r, .log_target = true}); },
+       [](double a, double b) { return std::exp(b) * (b - a); }, x, y},
+  };
+}
+
+}  // namespace
+
+TEST_CASE("losses of pairs agree with their definition") {
+  for (const Shape& shape : {Shape{7}, Shape{3, 5}, Shape{1}, Shape{}, Shape{41, 101}, Shape{0, 3}})
+    for (const Pair& pair : pairs(shape)) {
+      CAPTURE(pair.name);
+      const Tensor each = pair.loss(pair.a, pair.b, Reduction::none);
+      REQUIRE(each.shape() == shape);
+      double total = 0;
+      for (Index i = 0; i < each.numel(); ++i) {
+        const double expected = pair.definition(pair.a.data<double>()[i], pair.b.data<double>()[i]);
+        CHECK(std::abs(each.data<double>()[i] - expected) < 1e-13 * (1 + std::abs(expected)));
+        total += expected;
+      }
+      CHECK(pair.loss(pair.a, pair.b, Reduction::sum).item() == doctest::Approx(total).epsilon(1e-12));
+      const double average = pair.loss(pair.a, pair.b, Reduction::mean).item();
+      if (each.numel() == 0)
+        CHECK(std::isnan(average));
+      else
+        CHECK(average == doctest::Approx(total / double(each.numel())).epsilon(1e-12));
+      const Tensor narrow = pair.loss(pair.a.to(float32), pair.b.to(float32), Reduction::none);
+      CHECK(largest_difference(narrow.to(float64), each) < 1e-5);
+    }
+  const Tensor a = normal_numbers({4, 5}, 1), b = sigmoid(normal_numbers({4, 5}, 2));
+  CHECK(nn::kl_div(a, b, {.reduction = Reduction::batch_mean}).item() ==
+        doctest::Approx(nn::kl_div(a, b, {.reduction = Reduction::sum}).item() / 4));
+}
+
+TEST_CASE("losses of pairs have derivatives of any order, on both roads") {
+  for (const Shape& shape : {Shape{3, 5}, Shape{19}, Shape{1}})
+    for (const Pair& pair : pairs(shape)) {
+      CAPTURE(pair.name);
+      for (const Reduction reduction : {Reduction::mean, Reduction::sum, Reduction::none})
+        check_derivatives([&](const std::vector<Tensor>& in) { return square(pair.loss(in[0], in[1], reduction)); },
+                          {pair.a.clone().requires_grad_(), pair.b.clone().requires_grad_()});
+    }
+}
+
+TEST_CASE("losses of pairs do not depend on the number of threads") {
+  for (const Pair& pair : pairs({101, 1009})) {
+    CAPTURE(pair.name);
+    const std::vector<Tensor> inputs{pair.a.clone().requires_grad_(), pair.b.clone().requires_grad_()};
+    check_threads([&](const std::vector<Tensor>& in) { return pair.loss(in[0], in[1], Reduction::mean); }, inputs);
+    check_threads([&](const std::vector<Tensor>& in) { return pair.loss(in[0], in[1], Reduction::none); }, inputs);
+  }
+}
+
+TEST_CASE("bce_with_logits weighs elements and the positive class") {
+  const Tensor x = normal_numbers({4, 3}, 1), y = sigmoid(normal_numbers({4, 3}, 2));
+  const Tensor w = abs(normal_numbers({4, 1}, 3)), v = abs(normal_numbers({3}, 4));
+  const Tensor p = sigmoid(x);
+  const Tensor expected = w * -(v * y * log(p) + (1.0 - y) * log(1.0 - p));
+  CHECK(largest_difference(nn::bce_with_logits(x, y, {.weight = w, .reduction = Reduction::none, .pos_weight = v}),
+                           expected) < 1e-13);
+  CHECK(largest_difference(nn::bce_with_logits(x, y, {.weight = w, .pos_weight = v}), mean(expected)) < 1e-13);
+  CHECK(largest_difference(nn::bce_with_logits(x, y, {.weight = w}),
+                           mean(w * nn::bce_with_logits(x, y, {.reduction = Reduction::none}))) < 1e-13);
+  CHECK(largest_difference(nn::binary_cross_entropy(p, y, {.weight = w}), nn::bce_with_logits(x, y, {.weight = w})) <
+        1e-12);
+  check_derivatives(
+      [&](const std::vector<Tensor>& in) { return nn::bce_with_logits(in[0], in[1], {.weight = w, .pos_weight = v}); },
+      {leaf({4, 3}, 1), y.clone().requires_grad_()});
+  check_error([&] { (void)nn::bce_with_logits(x, y, {.pos_weight = leaf({3})}); },
+              {"bce_with_logits", "pos_weight", "constant"});
+  check_error(
+      [&] {
+        (void)nn::bce_with_logits(x, y, {.weight = ones({2, 4, 3}, {.dtype = float64})});
+      },
+      {"bce_with_logits", "weight", "(2, 4, 3)", "(4, 3)"});
+}
+
+TEST_CASE("losses survive extreme predictions") {
+  for (const DType dtype : {float32, float64}) {
+    const auto numbers = [&](std::initializer_list<double> v) {
+      return tensor(v, {.dtype = dtype, .requires_grad = true});
+    };
+    const Tensor x = numbers({1e4, -1e4, 1e4, -1e4, infinity, -infinity, 0}),
+                 y = tensor({1, 0, 0, 1, 1, 0, 0.5}, {.dtype = dtype});
+    const Tensor each = nn::bce_with_logits(x, y, {.reduction = Reduction::none});
+    CHECK(allclose(each, tensor({0, 0, 1e4, 1e4, 0, 0, std::log(2.0)}, {.dtype = dtype})));
+    CHECK(allclose(grad(each.sum(), x), tensor({0, 0, 1, -1, 0, 0, 0}, {.dtype = dtype})));
+    const Tensor p = numbers({0, 1, 0, 1}), t = tensor({0, 1, 1, 0}, {.dtype = dtype});
+    CHECK(allclose(nn::binary_cross_entropy(p, t, {.reduction = Reduction::none}),
+                   tensor({0, 0, 100, 100}, {.dtype = dtype})));
+    CHECK(isfinite(grad(nn::binary_cross_entropy(p, t), p)).sum().item() == 4);
+    const Tensor log_q = numbers({-1, -infinity, 0});
+    CHECK(allclose(nn::kl_div(log_q, tensor({0, 0, 1}, {.dtype = dtype}), {.reduction = Reduction::none}),
+                   zeros({3}, {.dtype = dtype})));
+    const Tensor big = numbers({1e4, -1e4});
+    CHECK(allclose(nn::huber_loss(big, zeros({2}, {.dtype = dtype}), {.reduction = Reduction::none}),
+                   full({2}, 9999.5, {.dtype = dtype})));
+    CHECK(std::isnan(nn::mse_loss(numbers({NAN}), zeros({1}, {.dtype = dtype})).item()));
+    CHECK(std::isnan(nn::bce_with_logits(numbers({NAN}), zeros({1}, {.dtype = dtype})).item()));
+    CHECK(std::isnan(nn::smooth_l1_loss(numbers({NAN}), zeros({1}, {.dtype = dtype})).item()));
+  }
+}
+
+TEST_CASE("losses of pairs say what does not fit") {
+  const Tensor a = zeros({3}), b = zeros({3, 1});
+  check_error([&] { (void)nn::mse_loss(a, b); }, {"mse_loss", "(3)", "(3, 1)", "target.reshape({3})"});
+  check_error([&] { (void)nn::l1_loss(a, zeros({4})); }, {"l1_loss", "(3)", "(4)"});
+  check_error([&] { (void)nn::mse_loss(a, zeros({3}, {.dtype = float64})); }, {"mse_loss", "float32", "float64"});
+  check_error([&] { (void)nn::huber_loss(a, a, {.delta = 0}); }, {"huber_loss", "delta", "0"});
+  check_error([&] { (void)nn::smooth_l1_loss(a, a, {.beta = -1}); }, {"smooth_l1_loss", "beta", "-1"});
+  check_error([&] { (void)nn::mse_loss(a, a, {.reduction = Reduction::batch_mean}); }, {"mse_loss", "kl_div"});
+  check_error(
+      [&] {
+        (void)nn::binary_cross_entropy(tensor({0.5, 1.5}), tensor({0, 1}));
+      },
+      {"binary_cross_entropy", "1.5", "position 1", "bce_with_logits"});
+}

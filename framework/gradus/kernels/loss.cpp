@@ -2,12 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <vector>
 
 #include "gradus/core/parallel.hpp"
+#include "gradus/core/simd_math.hpp"
 #include "gradus/kernels/broadcast.hpp"
 
 namespace gradus::kernels {
 namespace {
+
+using simd::Batch;
 
 // Neighbouring positions are worked on together, so that the inner loop runs along memory also when inner > 1.
 constexpr Index strip = 64;
@@ -26,24 +31,66 @@ void for_each_strip(const Classes& s, Body&& body) {
   });
 }
 
-template <class T>
-T log_sum_exp(const T* x, Index n) {
-  T top = x[0];
-  for (Index c = 1; c < n; ++c) top = std::max(top, x[c]);
-  double total = 0;
-  for (Index c = 0; c < n; ++c) total += double(std::exp(x[c] - top));
-  return top + T(std::log(total));
+// Calls each(index, count) for batches of a row: count is the size of a batch, or less at the end.
+template <class T, class Each>
+void for_each_batch(Index n, Each&& each) {
+  constexpr Index size = Batch<T>::size;
+  Index i = 0;
+  for (; i + size <= n; i += size) each(i, int(size));
+  if (i < n) each(i, int(n - i));
 }
 
 template <class T>
+Batch<T> load(const T* x, int count, T fill = 0) {
+  return count == Batch<T>::size ? Batch<T>::load(x) : Batch<T>::load_partial(x, count, fill);
+}
+
+template <class T>
+void store(const Batch<T>& value, T* x, int count) {
+  if (count == Batch<T>::size)
+    value.store(x);
+  else
+    value.store_partial(x, count);
+}
+
+template <class T>
+double sum_of(const Batch<T>& x) {
+  double total = 0;
+  for (int lane = 0; lane < Batch<T>::size; ++lane) total += double(x[lane]);
+  return total;
+}
+
+template <class T>
+T log_sum_exp(const T* x, Index n) {
+  constexpr T none = -std::numeric_limits<T>::infinity();
+  constexpr Index run = 64 * Batch<T>::size;  // elements between two trips of the partial sums to double
+  Batch<T> most(none);
+  for_each_batch<T>(n, [&](Index i, int count) { most = max(most, load(x + i, count, none)); });
+  const T top = reduce_max(most);
+  double total = 0;
+  for (Index start = 0; start < n; start += run) {
+    Batch<T> sum(T(0));
+    for_each_batch<T>(std::min(run, n - start),
+                      [&](Index i, int count) { sum += exp(load(x + start + i, count, none) - Batch<T>(top)); });
+    total += sum_of(sum);
+  }
+  return top + T(std::log(total));
+}
+
+// The same for `width` neighbouring columns of a matrix with rows of `inner`.
+template <class T>
 void log_sum_exp(const T* x, Index n, Index inner, Index width, T* out) {
-  T top[strip];
+  T top[strip], e[strip];
   double total[strip] = {};
   std::copy(x, x + width, top);
   for (Index c = 1; c < n; ++c)
     for (Index i = 0; i < width; ++i) top[i] = std::max(top[i], x[c * inner + i]);
-  for (Index c = 0; c < n; ++c)
-    for (Index i = 0; i < width; ++i) total[i] += double(std::exp(x[c * inner + i] - top[i]));
+  for (Index c = 0; c < n; ++c) {
+    for_each_batch<T>(width, [&](Index i, int count) {
+      store(exp(load(x + c * inner + i, count) - load(top + i, count)), e + i, count);
+    });
+    for (Index i = 0; i < width; ++i) total[i] += double(e[i]);
+  }
   for (Index i = 0; i < width; ++i) out[i] = top[i] + T(std::log(total[i]));
 }
 
@@ -97,7 +144,7 @@ void cross_entropy_backward(const Classes& s, const T* x, const std::int64_t* la
   const T sharp = T(1 - s.smoothing), smooth = T(s.smoothing / double(s.classes));
   const T smooth_sum = T(s.smoothing / double(s.classes) * total_weight(s, weight));
   for_each_strip(s, [&](Index at, Index position, Index width) {
-    T up[strip], sum[strip];  // the factor of the whole bracket, and a
+    T up[strip], sum[strip], p[strip];  // the factor of the whole bracket, a, and the probability
     for (Index i = 0; i < width; ++i) {
       const std::int64_t label = labels[position + i];
       const bool counts = label != s.ignore_index;
@@ -111,15 +158,20 @@ void cross_entropy_backward(const Classes& s, const T* x, const std::int64_t* la
         return;
       }
       const T shift = l[0], factor = up[0] * sum[0];
-      for (Index c = 0; c < s.classes; ++c) dx[at + c] = factor * std::exp(x[at + c] - shift);
+      for_each_batch<T>(s.classes, [&](Index c, int count) {
+        store(Batch<T>(factor) * exp(load(x + at + c, count) - Batch<T>(shift)), dx + at + c, count);
+      });
       if (smooth != 0)
         for (Index c = 0; c < s.classes; ++c) dx[at + c] -= up[0] * smooth * weight_of(weight, c);
     } else {
       for (Index c = 0; c < s.classes; ++c) {
         const Index row = at + c * s.inner;
         const T flat = smooth * weight_of(weight, c);
+        for_each_batch<T>(width, [&](Index i, int count) {
+          store(exp(load(x + row + i, count) - load(l + i, count)), p + i, count);
+        });
         for (Index i = 0; i < width; ++i) {
-          const T value = up[i] * (sum[i] * std::exp(x[row + i] - l[i]) - flat);
+          const T value = up[i] * (sum[i] * p[i] - flat);
           dx[row + i] = labels[position + i] != s.ignore_index ? value : T(0);
         }
       }
@@ -149,6 +201,17 @@ void class_targets(const Classes& s, const std::int64_t* labels, const T* weight
 }
 
 template <class T>
+void negative_log_likelihood(const Classes& s, const T* x, const std::int64_t* labels, const T* weight, T* loss) {
+  for_each_strip(s, [&](Index at, Index position, Index width) {
+    for (Index i = 0; i < width; ++i) {
+      const std::int64_t label = labels[position + i];
+      const T w = label != s.ignore_index ? weight_of(weight, label) : T(0);
+      loss[position + i] = w != 0 ? -w * x[at + label * s.inner + i] : T(0);
+    }
+  });
+}
+
+template <class T>
 double label_weight(const Classes& s, const std::int64_t* labels, const T* weight) {
   double total = 0;
   for (Index i = 0; i < s.positions(); ++i)
@@ -162,11 +225,221 @@ Index first_bad_label(const Classes& s, const std::int64_t* labels) {
   return -1;
 }
 
+namespace {
+
+// Each: value(a, b), and its derivatives with respect to a and b, for batches V.
+struct Squared {
+  template <class V>
+  V value(const V& a, const V& b) const {
+    return (a - b) * (a - b);
+  }
+  template <class V>
+  V da(const V& a, const V& b) const {
+    return V(2) * (a - b);
+  }
+  template <class V>
+  V db(const V& a, const V& b) const {
+    return V(2) * (b - a);
+  }
+};
+
+struct Absolute {
+  template <class V>
+  V value(const V& a, const V& b) const {
+    return abs(a - b);
+  }
+  template <class V>
+  V da(const V& a, const V& b) const {
+    return sign(a - b);
+  }
+  template <class V>
+  V db(const V& a, const V& b) const {
+    return sign(b - a);
+  }
+};
+
+// The loss with limit delta, times the factor.
+struct Huber {
+  double delta, factor;
+  template <class V>
+  V value(const V& a, const V& b) const {
+    const V size = abs(a - b), limit(delta);
+    return V(factor) * select(size <= limit, V(0.5) * size * size, limit * (size - V(0.5 * delta)));
+  }
+  template <class V>
+  V da(const V& a, const V& b) const {
+    return V(factor) * max(V(-delta), min(V(delta), a - b));
+  }
+  template <class V>
+  V db(const V& a, const V& b) const {
+    return da(b, a);
+  }
+};
+
+struct BceWithLogits {
+  // -log s(a) = log(1 + e^-|a|) + max(-a, 0), and the same for 1 - s with a for -a. A part with weight 0 counts for
+  // nothing, also when it is infinite.
+  template <class V>
+  V value(const V& a, const V& b) const {
+    const V rest = V(1) - b;
+    const V low = select(b == V(0), V(0), b * max(V(0), -a)), high = select(rest == V(0), V(0), rest * max(V(0), a));
+    return log1p_exp(-abs(a)) + low + high;
+  }
+  template <class V>
+  V da(const V& a, const V& b) const {
+    return sigmoid(a) - b;
+  }
+  template <class V>
+  V db(const V& a, const V&) const {
+    return -a;
+  }
+};
+
+struct BinaryCrossEntropy {
+  template <class V>
+  V value(const V& a, const V& b) const {
+    return -(b * log_of(a) + (V(1) - b) * log_of_rest(a));
+  }
+  template <class V>
+  V da(const V& a, const V& b) const {
+    return (a - b) / max(V(1e-12), a * (V(1) - a));
+  }
+  template <class V>
+  V db(const V& a, const V&) const {
+    return log_of_rest(a) - log_of(a);
+  }
+  template <class V>
+  V log_of(const V& a) const {
+    return max(V(-100), log(a));
+  }
+  template <class V>
+  V log_of_rest(const V& a) const {
+    return max(V(-100), log1p(-a));
+  }
+};
+
+struct KlDivergence {
+  template <class V>
+  V value(const V& a, const V& b) const {
+    return select(b == V(0), V(0), b * (log(b) - a));
+  }
+  template <class V>
+  V da(const V&, const V& b) const {
+    return -b;
+  }
+  template <class V>
+  V db(const V& a, const V& b) const {
+    return select(b == V(0), V(0), log(b) + V(1) - a);
+  }
+};
+
+struct KlDivergenceLog {
+  template <class V>
+  V value(const V& a, const V& b) const {
+    const V p = exp(b);
+    return select(p == V(0), V(0), p * (b - a));
+  }
+  template <class V>
+  V da(const V&, const V& b) const {
+    return -exp(b);
+  }
+  template <class V>
+  V db(const V& a, const V& b) const {
+    const V p = exp(b);
+    return select(p == V(0), V(0), p * (b - a + V(1)));
+  }
+};
+
+template <class F>
+void with_loss(PairLoss kind, double p, F&& f) {
+  switch (kind) {
+    case PairLoss::squared:
+      return f(Squared{});
+    case PairLoss::absolute:
+      return f(Absolute{});
+    case PairLoss::huber:
+      return f(Huber{p, 1});
+    case PairLoss::smooth_l1:
+      return f(Huber{p, 1 / p});
+    case PairLoss::bce_with_logits:
+      return f(BceWithLogits{});
+    case PairLoss::binary_cross_entropy:
+      return f(BinaryCrossEntropy{});
+    case PairLoss::kl_divergence:
+      return f(KlDivergence{});
+    case PairLoss::kl_divergence_log:
+      return f(KlDivergenceLog{});
+  }
+}
+
+constexpr Index pair_grain = elementwise_grain / 2;
+
+}  // namespace
+
+template <class T>
+void pair_loss(PairLoss kind, double p, const T* a, const T* b, T* loss, Index n) {
+  with_loss(kind, p, [&](const auto& f) {
+    parallel_for(n, pair_grain, [&](Index first, Index last) {
+      for_each_batch<T>(last - first, [&](Index i, int count) {
+        store(f.value(load(a + first + i, count), load(b + first + i, count)), loss + first + i, count);
+      });
+    });
+  });
+}
+
+template <class T>
+double pair_loss_sum(PairLoss kind, double p, const T* a, const T* b, Index n) {
+  constexpr Index block = 4096;  // elements that are summed up in T before the sum goes to double
+  const Index blocks = (n + block - 1) / block;
+  std::vector<double> sums(static_cast<std::size_t>(blocks));
+  with_loss(kind, p, [&](const auto& f) {
+    parallel_for(blocks, pair_grain / block, [&](Index first, Index last) {
+      for (Index k = first; k < last; ++k) {
+        Batch<T> sum(T(0));
+        T rest = 0;
+        const Index start = k * block;
+        for_each_batch<T>(std::min(block, n - start), [&](Index i, int count) {
+          const Batch<T> value = f.value(load(a + start + i, count), load(b + start + i, count));
+          if (count == Batch<T>::size)
+            sum += value;
+          else
+            for (int lane = 0; lane < count; ++lane) rest += value[lane];
+        });
+        sums[static_cast<std::size_t>(k)] = sum_of(sum) + double(rest);
+      }
+    });
+  });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+template <class T>
+void pair_loss_backward(PairLoss kind, double p, const T* a, const T* b, const T* g, Index g_stride, double scale,
+                        T* da, T* db, Index n) {
+  with_loss(kind, p, [&](const auto& f) {
+    parallel_for(n, pair_grain, [&](Index first, Index last) {
+      const Batch<T> factor(scale), one(g[0]);
+      for_each_batch<T>(last - first, [&](Index k, int count) {
+        const Index i = first + k;
+        const Batch<T> x = load(a + i, count), y = load(b + i, count);
+        const Batch<T> up = factor * (g_stride == 0 ? one : load(g + i, count));
+        if (da != nullptr) store(up * f.da(x, y), da + i, count);
+        if (db != nullptr) store(up * f.db(x, y), db + i, count);
+      });
+    });
+  });
+}
+
 #define GRADUS_INSTANTIATE(T)                                                                                       \
   template void cross_entropy(const Classes&, const T*, const std::int64_t*, const T*, T*, T*);                     \
   template void cross_entropy_backward(const Classes&, const T*, const std::int64_t*, const T*, const T*, const T*, \
                                        Index, double, T*);                                                          \
   template void class_targets(const Classes&, const std::int64_t*, const T*, T*, T*);                               \
+  template void negative_log_likelihood(const Classes&, const T*, const std::int64_t*, const T*, T*);               \
+  template void pair_loss(PairLoss, double, const T*, const T*, T*, Index);                                         \
+  template double pair_loss_sum(PairLoss, double, const T*, const T*, Index);                                       \
+  template void pair_loss_backward(PairLoss, double, const T*, const T*, const T*, Index, double, T*, T*, Index);   \
   template double label_weight(const Classes&, const std::int64_t*, const T*);
 GRADUS_INSTANTIATE(float)
 GRADUS_INSTANTIATE(double)

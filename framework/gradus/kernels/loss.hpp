@@ -35,11 +35,38 @@ void cross_entropy_backward(const Classes& shape, const T* x, const std::int64_t
 template <class T>
 void class_targets(const Classes& shape, const std::int64_t* labels, const T* weight, T* targets, T* sums);
 
+/// loss = -w_y x_y at each position, 0 where the label is ignored: the loss of log-probabilities x.
+template <class T>
+void negative_log_likelihood(const Classes& shape, const T* x, const std::int64_t* labels, const T* weight, T* loss);
+
 /// The sum of w_y over the positions whose label is not ignored.
 template <class T>
 double label_weight(const Classes& shape, const std::int64_t* labels, const T* weight);
 
 /// The first position whose label is neither a class nor ignore_index; -1 when there is none.
 Index first_bad_label(const Classes& shape, const std::int64_t* labels);
+
+/// Losses of a prediction a and a target b, element by element. With d = a - b and a parameter p:
+enum class PairLoss {
+  squared,               ///< d^2
+  absolute,              ///< |d|
+  huber,                 ///< d^2 / 2 where |d| <= p, else p (|d| - p / 2)
+  smooth_l1,             ///< huber / p
+  bce_with_logits,       ///< -b log s(a) - (1 - b) log(1 - s(a)), s the logistic function
+  binary_cross_entropy,  ///< -b log a - (1 - b) log(1 - a), the logarithms at least -100
+  kl_divergence,         ///< b (log b - a)
+  kl_divergence_log,     ///< e^b (b - a)
+};
+
+template <class T>
+void pair_loss(PairLoss kind, double p, const T* a, const T* b, T* loss, Index n);
+/// The sum of the losses, in double; does not depend on the number of threads.
+template <class T>
+double pair_loss_sum(PairLoss kind, double p, const T* a, const T* b, Index n);
+/// da = scale g d loss / d a, db = scale g d loss / d b; each may be null. `g` has n elements, or one for all when
+/// g_stride is 0.
+template <class T>
+void pair_loss_backward(PairLoss kind, double p, const T* a, const T* b, const T* g, Index g_stride, double scale,
+                        T* da, T* db, Index n);
 
 }  // namespace gradus::kernels
