@@ -34,13 +34,15 @@ void check_fraction(const char* optimizer, const char* option, double value) {
 
 }  // namespace detail
 
+Optimizer::~Optimizer() = default;
+
 // -- parameters
 
-void Optimizer::add_group(const std::vector<Tensor>& params, const std::vector<std::string>& names) {
+void Optimizer::add_group(const Parameters& parameters) {
+  const std::vector<Tensor>& params = parameters.tensors();
+  const std::vector<std::string>& names = parameters.names();
   if (params.empty())
     failf(name_, "parameter group {} is empty; hint: did the model's visit() name its members?", groups_);
-  if (!names.empty() && names.size() != params.size())
-    failf(name_, "parameter group {} has {} parameters but {} names", groups_, params.size(), names.size());
   for (std::size_t i = 0; i < params.size(); ++i) {
     const Tensor& p = params[i];
     const std::string label = names.empty() ? std::to_string(slots_.size()) : names[i];

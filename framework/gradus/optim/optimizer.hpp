@@ -9,9 +9,11 @@
 //   }
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gradus/tensor/named.hpp"
@@ -21,17 +23,36 @@ namespace gradus::optim {
 /// Called with the name of an option and a reference to it; switches are shown as 0 or 1.
 using OptionVisitor = std::function<void(std::string_view name, double& value)>;
 
-/// Parameters that share options. `names` is empty, or has one name for each parameter.
+/// What an optimiser trains: net.parameters(), net.named_parameters(), or a list of tensors.
+class Parameters {
+ public:
+  Parameters(std::initializer_list<Tensor> tensors) : tensors_(tensors) {}
+  Parameters(std::vector<Tensor> tensors) : tensors_(std::move(tensors)) {}
+  Parameters(const NamedTensors& named) {
+    for (const auto& [name, tensor] : named) {
+      names_.push_back(name);
+      tensors_.push_back(tensor);
+    }
+  }
+  const std::vector<Tensor>& tensors() const { return tensors_; }
+  /// One for each tensor, or none.
+  const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  std::vector<Tensor> tensors_;
+  std::vector<std::string> names_;
+};
+
+/// Parameters that share options.
 template <class Options>
 struct ParameterGroup {
-  std::vector<Tensor> params;
+  Parameters params;
   Options options = {};
-  std::vector<std::string> names = {};
 };
 
 class Optimizer {
  public:
-  virtual ~Optimizer() = default;
+  virtual ~Optimizer();
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
@@ -88,7 +109,7 @@ class Optimizer {
   /// outlive it.
   Optimizer(const char* name, std::vector<const char*> state_names)
       : name_(name), state_names_(std::move(state_names)) {}
-  void add_group(const std::vector<Tensor>& params, const std::vector<std::string>& names);
+  void add_group(const Parameters& params);
   /// To be called after the last add_group: throws when there is no parameter, or one twice.
   void check_parameters() const;
 
@@ -123,12 +144,12 @@ class OptimizerWith : public Optimizer {
   explicit OptimizerWith(std::vector<Tensor> params, const Options& options = {})
       : OptimizerWith(std::vector<Group>{Group{std::move(params), options}}) {}
   explicit OptimizerWith(const NamedTensors& params, const Options& options = {})
-      : OptimizerWith(std::vector<Group>{named_group(params, options)}) {}
+      : OptimizerWith(std::vector<Group>{Group{params, options}}) {}
   explicit OptimizerWith(const std::vector<Group>& groups) : Optimizer(Options::name, Options::state_names()) {
     for (const Group& group : groups) {
       group.options.check();
       options_.push_back(group.options);
-      add_group(group.params, group.names);
+      add_group(group.params);
     }
     check_parameters();
   }
@@ -140,15 +161,6 @@ class OptimizerWith : public Optimizer {
   void check_options(std::size_t group) const final { options_[group].check(); }
 
  private:
-  static Group named_group(const NamedTensors& params, const Options& options) {
-    Group group{{}, options};
-    for (const auto& [name, parameter] : params) {
-      group.names.push_back(name);
-      group.params.push_back(parameter);
-    }
-    return group;
-  }
-
   std::vector<Options> options_;
 };
 
