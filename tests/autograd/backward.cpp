@@ -61,6 +61,8 @@ TEST_CASE("several inputs, unused ones, and inputs that are results") {
   CHECK(grad(out, std::vector<Tensor>{}).empty());
   CHECK(!x.grad().defined());
   CHECK(grad(x, x).item() == 1);
+  // An input on the way whose slope is 0 is not unused.
+  CHECK(grad(pow(x, 0) * y, x).item() == 0);
   CHECK(thrown([&] { (void)grad(out, tensor(1.0)); }).find("grad: input 0 (shape ()) does not require a gradient") ==
         0);
 }

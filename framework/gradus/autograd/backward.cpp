@@ -64,6 +64,7 @@ class Pass {
     }
     targets_ = targets;
     captured_.resize(targets.size());
+    for (const Tensor& target : targets) reached_.push_back(target.node()->notes.pass == id_);
   }
 
   void seed(Node& node, const Tensor& gradient) { send(node, gradient); }
@@ -95,6 +96,8 @@ class Pass {
     }
   }
 
+  /// Whether there is a way from the outputs to target `i`, be its slope 0.
+  bool reached(std::size_t i) const { return reached_[i]; }
   std::vector<Tensor> captured() { return std::move(captured_); }
 
  private:
@@ -163,6 +166,7 @@ class Pass {
   std::uint64_t id_;
   std::span<const Tensor> targets_;
   std::vector<Tensor> captured_;
+  std::vector<bool> reached_;
   std::priority_queue<Node*, std::vector<Node*>, Earlier> waiting_;
   std::vector<Node*> touched_;
 };
@@ -199,6 +203,7 @@ std::vector<Tensor> gradients(const std::vector<Tensor>& outputs, const std::vec
       failf("grad", "input {} (shape {}) does not require a gradient; call requires_grad_() before it is used", i,
             inputs[i].shape());
   std::vector<Tensor> result;
+  std::vector<bool> reached;
   {
     Pass pass(options.retain_graph, options.create_graph);
     pass.restrict_to(outputs, inputs);
@@ -206,10 +211,11 @@ std::vector<Tensor> gradients(const std::vector<Tensor>& outputs, const std::vec
       if (outputs[i].node() && outputs[i].node()->notes.needed) pass.seed(*outputs[i].node(), grad_outputs[i]);
     pass.run();
     result = pass.captured();
+    for (std::size_t i = 0; i < inputs.size(); ++i) reached.push_back(pass.reached(i));
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (result[i].defined()) continue;
-    if (!options.allow_unused)
+    if (!reached[i] && !options.allow_unused)
       failf("grad",
             "input {} (shape {}) is unused: the output does not depend on it. Pass {{.allow_unused = true}} to get zeros", i,
             inputs[i].shape());
