@@ -191,7 +191,12 @@ Tensor take_along_dim(const Tensor& x, const Tensor& indices, Index axis) {
   if (x.dim() != indices.dim())
     failf("take_along_dim", "x of shape {} and indices of shape {} must have equally many axes", x.shape(),
           indices.shape());
-  const Shape shape = broadcast_shapes("take_along_dim", with(x.shape(), a, 1), with(indices.shape(), a, 1));
+  const Shape rows = with(x.shape(), a, 1), chosen = with(indices.shape(), a, 1);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (rows[i] != chosen[i] && rows[i] != 1 && chosen[i] != 1)
+      failf("take_along_dim", "x of shape {} and indices of shape {} do not broadcast beyond axis {}", x.shape(),
+            indices.shape(), axis);
+  const Shape shape = broadcast_shapes("take_along_dim", rows, chosen);
   check_indices("take_along_dim", indices, x.shape(), a);
   return take_elements("take_along_dim", expand(x, with(shape, a, x.shape()[a])), a,
                        expand(indices, with(shape, a, indices.shape()[a])));
