@@ -57,8 +57,8 @@ double beta_share(double a, double b, double x, double y, double log_gammas) {
 double upper_tail(double t, double dof) {
   if (std::isinf(dof)) return 0.5 * std::erfc(t / std::numbers::sqrt2);
   if (dof > 2000) {
-    // Here the fraction loses digits to the rounding of x. Hill's normal deviate (1970, Algorithm 395) is off by
-    // O(dof^-5) instead: the two agree to ten digits at dof = 2000.
+    // Here the fraction loses digits to the rounding of x. Hill's normal deviate (1970, Algorithm 395) takes over;
+    // the two agree to ten digits at dof = 2000.
     const double r = t / std::sqrt(dof), a = dof - 0.5, b = 48 * a * a,
                  y = a * (r < 1e150 ? std::log1p(r * r) : 2 * std::log(r));
     const double correction = (((-0.4 * y - 3.3) * y - 24) * y - 85.5) / (0.8 * y * y + 100 + b);
