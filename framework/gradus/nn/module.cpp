@@ -1,13 +1,10 @@
 #include "gradus/nn/module.hpp"
 
-#include <cxxabi.h>
-
-#include <cstdlib>
 #include <functional>
-#include <typeinfo>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "gradus/activations/function.hpp"
 #include "gradus/autograd/mode.hpp"
 #include "gradus/core/format.hpp"
 
@@ -69,11 +66,7 @@ Tensor Module::forward(const Tensor& /*x*/) {
 void Module::visit(Visitor& /*visitor*/) {}
 
 std::string Module::type_name() const {
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(typeid(*this).name(), nullptr, nullptr, &status), std::free);
-  const std::string name = status == 0 ? text.get() : typeid(*this).name();
-  const std::size_t colon = name.rfind("::");
-  return colon == std::string::npos ? name : name.substr(colon + 2);
+  return activations::type_name(typeid(*this));
 }
 
 NamedTensors Module::named_parameters() {
@@ -158,6 +151,12 @@ Index parameter_count(const Module& module) {
   // Visiting hands out references for those who change things; counting does not.
   for (const Tensor& parameter : const_cast<Module&>(module).parameters()) count += parameter.numel();
   return count;
+}
+
+void detail::check_exact_type(const char* operation, const Module& module, const std::type_info& type) {
+  if (typeid(module) != type)
+    failf(operation, "a {} seen as a {} would lose what only a {} has; call it with the type that it is, or hold it in an AnyModule",
+          activations::type_name(typeid(module)), activations::type_name(type), activations::type_name(typeid(module)));
 }
 
 void detail::unshare(Module& module) {

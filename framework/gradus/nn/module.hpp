@@ -12,6 +12,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -96,25 +98,34 @@ class Module {
   bool training_ = true;
 };
 
-/// The number of trainable numbers.
+/// How many numbers the parameters hold, frozen ones included, tied ones once.
 Index parameter_count(const Module& module);
 
 namespace detail {
 void unshare(Module& module);
-}
+/// Throws unless `module` is a `type` itself, not something derived from it: a copy would lose the rest.
+void check_exact_type(const char* operation, const Module& module, const std::type_info& type);
+}  // namespace detail
 
-/// A copy that shares nothing with its original. Weights that are tied in the original are tied in the copy.
-template <class M> M clone(const M& module) {
+/// A copy that shares nothing with its original. Weights that are tied in the original are tied in the copy. Throws when `module` is a
+/// reference to a base of what is there.
+template <class M>
+  requires std::is_base_of_v<Module, M>
+M clone(const M& module) {
+  detail::check_exact_type("clone", module, typeid(M));
   M copy = module;
   detail::unshare(copy);
   return copy;
 }
 
+/// A class of modules, other than Module itself: a Module& copied would lose what makes it more than that.
+template <class M>
+concept ConcreteModule = std::is_base_of_v<Module, M> && !std::is_same_v<Module, M>;
+
 /// A module of any type, held by value.
 class AnyModule {
  public:
-  template <class M>
-    requires std::is_base_of_v<Module, M>
+  template <ConcreteModule M>
   AnyModule(M module)
       : module_(std::make_unique<M>(std::move(module))),
         copy_([](const Module& m) -> std::unique_ptr<Module> { return std::make_unique<M>(static_cast<const M&>(m)); }) {}
@@ -135,5 +146,14 @@ class AnyModule {
   std::unique_ptr<Module> module_;
   std::unique_ptr<Module> (*copy_)(const Module&);
 };
+
+template <class M>
+concept ModuleValue = ConcreteModule<M> || std::is_same_v<AnyModule, M>;
+
+inline AnyModule clone(const AnyModule& module) {
+  AnyModule copy = module;
+  detail::unshare(*copy);
+  return copy;
+}
 
 }  // namespace gradus::nn

@@ -15,6 +15,11 @@ void Sequential::visit(Visitor& v) {
   for (std::size_t i = 0; i < modules_.size(); ++i) v(std::to_string(i), modules_[i]);
 }
 
+Module& Sequential::operator[](std::size_t i) {
+  if (i >= modules_.size()) failf("Sequential", "there is no module {} among {}", i, modules_.size());
+  return *modules_[i];
+}
+
 Tensor Residual::forward(const Tensor& x) {
   const Tensor change = f_(x);
   if (change.shape() != x.shape())

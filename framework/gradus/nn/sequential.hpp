@@ -11,7 +11,7 @@ class Sequential : public Module {
  public:
   Sequential() = default;
   template <class... M>
-    requires(sizeof...(M) > 0 && (std::is_base_of_v<Module, std::decay_t<M>> && ...) &&
+    requires(sizeof...(M) > 0 && (ModuleValue<std::decay_t<M>> && ...) &&
              !(sizeof...(M) == 1 && (std::is_same_v<Sequential, std::decay_t<M>> && ...)))
   Sequential(M&&... modules) {
     modules_.reserve(sizeof...(M));
@@ -20,7 +20,8 @@ class Sequential : public Module {
 
   void push_back(AnyModule module) { modules_.push_back(std::move(module)); }
   std::size_t size() const { return modules_.size(); }
-  Module& operator[](std::size_t i) { return *modules_[i]; }
+  /// Throws unless i < size().
+  Module& operator[](std::size_t i);
   /// For walking over the modules: `for (auto& module : net) x = module(x);`
   auto begin() { return modules_.begin(); }
   auto end() { return modules_.end(); }
