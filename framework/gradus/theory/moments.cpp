@@ -13,10 +13,11 @@
 namespace gradus::theory {
 namespace {
 
-// E h(mean + s Z) = integral of h(mean + s z) phi(z) dz. Beyond |z| = 39 the density is below the smallest double, whatever
-// polynomial it is multiplied with. The integrand has two scales, that of phi (1 in z) and that of the activation (1 in x, which is
-// 1/s in z): both are given to the quadrature as first cuts, together with the kinks.
-double expectation(const std::function<double(double)>& h, const activations::Function& f, const GaussianOptions& options) {
+// E h(mean + s Z) = integral of h(mean + s z) phi(z) dz. Beyond |z| = 39 the density is below the smallest double,
+// whatever polynomial it is multiplied with. The integrand has two scales, that of phi (1 in z) and that of the
+// activation (1 in x, which is 1/s in z): both are given to the quadrature as first cuts, together with the kinks.
+double expectation(const std::function<double(double)>& h, const activations::Function& f,
+                   const GaussianOptions& options) {
   const double s = std::sqrt(options.variance);
   std::vector<double> cuts;
   for (const double z : {-39.0, -12.0, -6.0, -3.0, -1.5, 0.0, 1.5, 3.0, 6.0, 12.0, 39.0}) cuts.push_back(z);
@@ -33,12 +34,16 @@ double expectation(const std::function<double(double)>& h, const activations::Fu
   return integrate([&](double z) { return h(options.mean + s * z) * inv_sqrt_2pi * std::exp(-0.5 * z * z); }, cuts);
 }
 
+void check(const char* operation, const GaussianOptions& options) {
+  if (!(options.variance > 0) || !std::isfinite(options.variance) || !std::isfinite(options.mean))
+    failf(operation, "a Gaussian of mean {} and variance {}; the variance must be positive, both finite", options.mean,
+          options.variance);
+}
+
 }  // namespace
 
 Moments gaussian_moments(const activations::Function& f, const GaussianOptions& options) {
-  if (!(options.variance > 0) || !std::isfinite(options.variance) || !std::isfinite(options.mean))
-    failf("gaussian_moments", "a Gaussian of mean {} and variance {}; the variance must be positive, both finite", options.mean,
-          options.variance);
+  check("gaussian_moments", options);
   Moments m{};
   m.mean = expectation([&](double x) { return f(0, x); }, f, options);
   m.second = expectation([&](double x) { return f(0, x) * f(0, x); }, f, options);
@@ -54,10 +59,12 @@ Moments gaussian_moments(std::string_view activation, const GaussianOptions& opt
 
 double preserving_weight_variance(const activations::Function& f, const PreservingVarianceOptions& options) {
   if (options.fan_in < 1) failf("preserving_weight_variance", "a fan_in of {}; at least 1 is needed", options.fan_in);
-  const double second = gaussian_moments(f, {.variance = options.variance}).second;
+  const GaussianOptions gaussian{.variance = options.variance};
+  check("preserving_weight_variance", gaussian);
+  const double second = expectation([&](double x) { return f(0, x) * f(0, x); }, f, gaussian);
   if (!(second > 0))
-    failf("preserving_weight_variance", "{} gives 0 for a Gaussian of variance {}; no weights can restore that", f.name(),
-          options.variance);
+    failf("preserving_weight_variance", "{} gives 0 for a Gaussian of variance {}; no weights can restore that",
+          f.name(), options.variance);
   return options.variance / (double(options.fan_in) * second);
 }
 

@@ -14,14 +14,15 @@ struct GaussianOptions {
 
 /// For X ~ N(mean, variance) and an activation f.
 struct Moments {
-  double mean;              ///< E f(X)
-  double second;            ///< E f(X)^2
-  double variance;          ///< Var f(X)
-  double slope_mean;        ///< E f'(X)
-  double slope_second;      ///< E f'(X)^2
+  double mean;          ///< E f(X)
+  double second;        ///< E f(X)^2
+  double variance;      ///< Var f(X)
+  double slope_mean;    ///< E f'(X)
+  double slope_second;  ///< E f'(X)^2
 };
 
-/// Adaptive quadrature, split where f is not smooth. Throws unless the variance is positive and finite.
+/// Adaptive quadrature, split where f is not smooth. Throws unless the variance is positive and finite,
+/// and when f gives no derivative.
 Moments gaussian_moments(const activations::Function& f, const GaussianOptions& options = {});
 /// The same for an activation's name.
 Moments gaussian_moments(std::string_view activation, const GaussianOptions& options = {});
@@ -32,8 +33,8 @@ struct PreservingVarianceOptions {
 };
 
 /// The variance of the weights for which pre-activations of variance q are followed by pre-activations of variance q:
-/// z' = sum over fan_in of w f(z) has variance fan_in var(w) E f(z)^2, so var(w) = q / (fan_in E f(sqrt(q) z)^2). He's 2 / fan_in for
-/// relu (He et al. 2015), 1 / fan_in for selu (Klambauer et al. 2017).
+/// z' = sum over fan_in of w f(z) has variance fan_in var(w) E f(z)^2, so var(w) = q / (fan_in E f(sqrt(q) z)^2). He's
+/// 2 / fan_in for relu (He et al. 2015), 1 / fan_in for selu (Klambauer et al. 2017).
 double preserving_weight_variance(const activations::Function& f, const PreservingVarianceOptions& options = {});
 double preserving_weight_variance(std::string_view activation, const PreservingVarianceOptions& options = {});
 

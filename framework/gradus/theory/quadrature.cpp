@@ -1,7 +1,11 @@
 #include "gradus/theory/quadrature.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
+
+#include "gradus/core/format.hpp"
 
 namespace gradus::theory {
 namespace {
@@ -33,51 +37,86 @@ struct Total {
   double value() const { return sum + lost; }
 };
 
-void refine(const std::function<double(double)>& f, double a, double b, const Rule& whole, double allowed, int depth, Total& total) {
+// An interval by its two halves; `error` is how far their sum is from the rule over the whole.
+struct Interval {
+  double a, b;
+  Rule left, right;
+  double error;
+};
+
+Interval halved(const std::function<double(double)>& f, double a, double b, const Rule& whole) {
   const double middle = 0.5 * (a + b);
   const Rule left = apply(f, a, middle), right = apply(f, middle, b);
-  if (depth == 0 || !(std::abs(left.value + right.value - whole.value) > allowed)) {
-    total.add(left.value);
-    total.add(right.value);
-    return;
-  }
-  refine(f, a, middle, left, allowed, depth - 1, total);
-  refine(f, middle, b, right, allowed, depth - 1, total);
+  return {a, b, left, right, std::abs(left.value + right.value - whole.value)};
 }
 
 }  // namespace
 
-GaussLegendre::GaussLegendre(int n) : nodes(std::size_t(n)), weights(std::size_t(n)) {
-  for (int i = 0; i < n; ++i) {
-    double x = std::cos(std::numbers::pi * (i + 0.75) / (n + 0.5));  // close to the i-th zero, counted from the right
-    double slope = 1;
-    for (int iteration = 0; iteration < 100; ++iteration) {
-      double p = 1, before = 0;  // P_k and P_{k-1}, by (k+1) P_{k+1} = (2k+1) x P_k - k P_{k-1}
-      for (int k = 0; k < n; ++k) {
-        const double next = ((2 * k + 1) * x * p - k * before) / (k + 1);
-        before = p;
-        p = next;
-      }
-      slope = n * (x * p - before) / (x * x - 1);
-      const double step = p / slope;
-      x -= step;
-      if (std::abs(step) < 1e-16) break;
+GaussLegendre::GaussLegendre(int n) {
+  if (n < 1) failf("GaussLegendre", "a rule of {} points; at least 1 is needed", n);
+  nodes.resize(std::size_t(n));
+  weights.resize(std::size_t(n));
+  // In the wider type, so that what is rounded to double is right to its last place.
+  using Wide = long double;
+  const auto legendre = [n](Wide x) {
+    Wide p = 1, before = 0;  // P_k and P_{k-1}, by (k+1) P_{k+1} = (2k+1) x P_k - k P_{k-1}
+    for (int k = 0; k < n; ++k) {
+      const Wide next = ((2 * k + 1) * x * p - k * before) / (k + 1);
+      before = p;
+      p = next;
     }
-    nodes[std::size_t(i)] = x;
-    weights[std::size_t(i)] = 2 / ((1 - x * x) * slope * slope);
+    return std::pair{p, n * (x * p - before) / (x * x - 1)};  // P_n and its slope
+  };
+  for (int i = 0; i < (n + 1) / 2; ++i) {
+    const bool middle = 2 * i + 1 == n;  // by symmetry at 0
+    Wide x =
+        middle
+            ? 0
+            : std::cos(std::numbers::pi_v<Wide> * (i + 0.75L) / (n + 0.5L));  // close to the i-th zero from the right
+    for (int iteration = 0; iteration < 20 && !middle; ++iteration) {
+      const auto [p, slope] = legendre(x);
+      x -= p / slope;
+      if (std::abs(p / slope) < 1e-18L) break;
+    }
+    const Wide slope = legendre(x).second;
+    nodes[std::size_t(i)] = double(x);
+    nodes[std::size_t(n - 1 - i)] = -double(x);
+    weights[std::size_t(i)] = weights[std::size_t(n - 1 - i)] = double(2 / ((1 - x * x) * slope * slope));
   }
+  if (n % 2 == 1) nodes[std::size_t(n / 2)] = 0;
 }
 
-double integrate(const std::function<double(double)>& f, const std::vector<double>& cuts, const QuadratureOptions& options) {
+double integrate(const std::function<double(double)>& f, const std::vector<double>& cuts,
+                 const QuadratureOptions& options) {
+  for (std::size_t i = 0; i + 1 < cuts.size(); ++i)
+    if (!(cuts[i] <= cuts[i + 1]))
+      failf("integrate", "the cuts {} and {} are in the wrong order", cuts[i], cuts[i + 1]);
   std::vector<Rule> first;
   double magnitude = 0;
   for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
     first.push_back(apply(f, cuts[i], cuts[i + 1]));
     magnitude += first.back().magnitude;
   }
+  const double allowed = options.rtol * magnitude;
+  // The worst interval first. Where f itself is known to fewer digits than are wanted, halving ends by the count.
+  const auto better = [](const Interval& x, const Interval& y) { return x.error < y.error; };
+  std::vector<Interval> heap;
+  for (std::size_t i = 0; i < first.size(); ++i) heap.push_back(halved(f, cuts[i], cuts[i + 1], first[i]));
+  std::make_heap(heap.begin(), heap.end(), better);
+  while (!heap.empty() && heap.front().error > allowed && heap.size() < options.max_intervals) {
+    std::pop_heap(heap.begin(), heap.end(), better);
+    const Interval worst = heap.back();
+    const double middle = 0.5 * (worst.a + worst.b);
+    heap.back() = halved(f, worst.a, middle, worst.left);
+    std::push_heap(heap.begin(), heap.end(), better);
+    heap.push_back(halved(f, middle, worst.b, worst.right));
+    std::push_heap(heap.begin(), heap.end(), better);
+  }
   Total total;
-  for (std::size_t i = 0; i < first.size(); ++i)
-    refine(f, cuts[i], cuts[i + 1], first[i], options.rtol * magnitude, options.max_depth, total);
+  for (const Interval& interval : heap) {
+    total.add(interval.left.value);
+    total.add(interval.right.value);
+  }
   return total.value();
 }
 
