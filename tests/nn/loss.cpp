@@ -136,6 +136,19 @@ TEST_CASE("cross_entropy survives extreme scores") {
   }
 }
 
+TEST_CASE("cross_entropy keeps the digits of a small loss beside large scores") {
+  // log(1 + exp(-10)) = 4.5398899e-5, while floats near 1e4 are a thousandth apart.
+  for (const double offset : {0.0, 100.0, 8192.0}) {
+    const Tensor x = tensor({{offset, offset - 10}}, {.requires_grad = true});
+    const Tensor loss = nn::cross_entropy(x, labels_of({0}));
+    CHECK(loss.item() == doctest::Approx(std::log1p(std::exp(-10.0))).epsilon(2e-3));
+    const double p = 1 / (1 + std::exp(10.0));
+    const Tensor g = grad(loss, x);
+    CHECK(g.data<float>()[1] == doctest::Approx(p).epsilon(1e-6));
+    CHECK(nn::cross_entropy(x.reshape({1, 2, 1}), labels_of({0}).reshape({1, 1})).item() == loss.item());
+  }
+}
+
 TEST_CASE("cross_entropy of nothing is NaN on average and 0 in sum") {
   CHECK(std::isnan(nn::cross_entropy(zeros({0, 3}), zeros({0}, {.dtype = int64})).item()));
   CHECK(nn::cross_entropy(zeros({0, 3}), zeros({0}, {.dtype = int64}), {.reduction = Reduction::sum}).item() == 0);

@@ -60,13 +60,14 @@ double sum_of(const Batch<T>& x) {
   return total;
 }
 
+// The logarithm of the sum of exp(x), in two parts: the largest x, and what the sum has beyond it.
 template <class T>
-T log_sum_exp(const T* x, Index n) {
+void log_sum_exp(const T* x, Index n, T& top, T& rest) {
   constexpr T none = -std::numeric_limits<T>::infinity();
   constexpr Index run = 64 * Batch<T>::size;  // elements between two trips of the partial sums to double
   Batch<T> most(none);
   for_each_batch<T>(n, [&](Index i, int count) { most = max(most, load(x + i, count, none)); });
-  const T top = reduce_max(most);
+  top = reduce_max(most);
   double total = 0;
   for (Index start = 0; start < n; start += run) {
     Batch<T> sum(T(0));
@@ -74,13 +75,13 @@ T log_sum_exp(const T* x, Index n) {
                       [&](Index i, int count) { sum += exp(load(x + start + i, count, none) - Batch<T>(top)); });
     total += sum_of(sum);
   }
-  return top + T(std::log(total));
+  rest = T(std::log(total));
 }
 
 // The same for `width` neighbouring columns of a matrix with rows of `inner`.
 template <class T>
-void log_sum_exp(const T* x, Index n, Index inner, Index width, T* out) {
-  T top[strip], e[strip];
+void log_sum_exp(const T* x, Index n, Index inner, Index width, T* top, T* rest) {
+  T e[strip];
   double total[strip] = {};
   std::copy(x, x + width, top);
   for (Index c = 1; c < n; ++c)
@@ -91,7 +92,7 @@ void log_sum_exp(const T* x, Index n, Index inner, Index width, T* out) {
     });
     for (Index i = 0; i < width; ++i) total[i] += double(e[i]);
   }
-  for (Index i = 0; i < width; ++i) out[i] = top[i] + T(std::log(total[i]));
+  for (Index i = 0; i < width; ++i) rest[i] = T(std::log(total[i]));
 }
 
 template <class T>
@@ -110,25 +111,26 @@ double total_weight(const Classes& s, const T* weight) {
 }  // namespace
 
 template <class T>
-void cross_entropy(const Classes& s, const T* x, const std::int64_t* labels, const T* weight, T* loss, T* lse) {
+void cross_entropy(const Classes& s, const T* x, const std::int64_t* labels, const T* weight, T* loss, T* top,
+                   T* rest) {
   const T sharp = T(1 - s.smoothing), smooth = T(s.smoothing / double(s.classes));
   for_each_strip(s, [&](Index at, Index position, Index width) {
     if (s.inner == 1)
-      lse[position] = log_sum_exp(x + at, s.classes);
+      log_sum_exp(x + at, s.classes, top[position], rest[position]);
     else
-      log_sum_exp(x + at, s.classes, s.inner, width, lse + position);
+      log_sum_exp(x + at, s.classes, s.inner, width, top + position, rest + position);
     for (Index i = 0; i < width; ++i) {
       const std::int64_t label = labels[position + i];
       T value = 0;
       if (label != s.ignore_index) {
         // A weight of 0 takes a class out, also where its loss is infinite.
-        const T w = weight_of(weight, label), l = lse[position + i];
-        if (w != 0 && sharp != 0) value = sharp * w * (l - x[at + label * s.inner + i]);
+        const T w = weight_of(weight, label), t = top[position + i], r = rest[position + i];
+        if (w != 0 && sharp != 0) value = sharp * w * (r + (t - x[at + label * s.inner + i]));
         if (smooth != 0) {
           double total = 0;
           for (Index c = 0; c < s.classes; ++c) {
             const T wc = weight_of(weight, c);
-            if (wc != 0) total += double(wc * (l - x[at + c * s.inner + i]));
+            if (wc != 0) total += double(wc * (r + (t - x[at + c * s.inner + i])));
           }
           value += smooth * T(total);
         }
@@ -139,8 +141,8 @@ void cross_entropy(const Classes& s, const T* x, const std::int64_t* labels, con
 }
 
 template <class T>
-void cross_entropy_backward(const Classes& s, const T* x, const std::int64_t* labels, const T* weight, const T* lse,
-                            const T* g, Index g_stride, double scale, T* dx) {
+void cross_entropy_backward(const Classes& s, const T* x, const std::int64_t* labels, const T* weight, const T* top,
+                            const T* rest, const T* g, Index g_stride, double scale, T* dx) {
   const T sharp = T(1 - s.smoothing), smooth = T(s.smoothing / double(s.classes));
   const T smooth_sum = T(s.smoothing / double(s.classes) * total_weight(s, weight));
   for_each_strip(s, [&](Index at, Index position, Index width) {
@@ -151,15 +153,15 @@ void cross_entropy_backward(const Classes& s, const T* x, const std::int64_t* la
       up[i] = counts ? T(scale) * g[(position + i) * g_stride] : T(0);
       sum[i] = counts ? sharp * weight_of(weight, label) + smooth_sum : T(0);
     }
-    const T* l = lse + position;
+    const T *t = top + position, *r = rest + position;
     if (s.inner == 1) {
       if (labels[position] == s.ignore_index) {
         std::fill(dx + at, dx + at + s.classes, T(0));
         return;
       }
-      const T shift = l[0], factor = up[0] * sum[0];
+      const T factor = up[0] * sum[0];
       for_each_batch<T>(s.classes, [&](Index c, int count) {
-        store(Batch<T>(factor) * exp(load(x + at + c, count) - Batch<T>(shift)), dx + at + c, count);
+        store(Batch<T>(factor) * exp(load(x + at + c, count) - Batch<T>(t[0]) - Batch<T>(r[0])), dx + at + c, count);
       });
       if (smooth != 0)
         for (Index c = 0; c < s.classes; ++c) dx[at + c] -= up[0] * smooth * weight_of(weight, c);
@@ -168,7 +170,7 @@ void cross_entropy_backward(const Classes& s, const T* x, const std::int64_t* la
         const Index row = at + c * s.inner;
         const T flat = smooth * weight_of(weight, c);
         for_each_batch<T>(width, [&](Index i, int count) {
-          store(exp(load(x + row + i, count) - load(l + i, count)), p + i, count);
+          store(exp(load(x + row + i, count) - load(t + i, count) - load(r + i, count)), p + i, count);
         });
         for (Index i = 0; i < width; ++i) {
           const T value = up[i] * (sum[i] * p[i] - flat);
@@ -432,9 +434,9 @@ void pair_loss_backward(PairLoss kind, double p, const T* a, const T* b, const T
 }
 
 #define GRADUS_INSTANTIATE(T)                                                                                       \
-  template void cross_entropy(const Classes&, const T*, const std::int64_t*, const T*, T*, T*);                     \
+  template void cross_entropy(const Classes&, const T*, const std::int64_t*, const T*, T*, T*, T*);                 \
   template void cross_entropy_backward(const Classes&, const T*, const std::int64_t*, const T*, const T*, const T*, \
-                                       Index, double, T*);                                                          \
+                                       const T*, Index, double, T*);                                                \
   template void class_targets(const Classes&, const std::int64_t*, const T*, T*, T*);                               \
   template void negative_log_likelihood(const Classes&, const T*, const std::int64_t*, const T*, T*);               \
   template void pair_loss(PairLoss, double, const T*, const T*, T*, Index);                                         \

@@ -16,19 +16,21 @@ struct Classes {
   Index positions() const { return outer * inner; }
 };
 
-/// Softmax and the negative logarithm of the label's probability, smoothed, in one go. With l = log(sum_c exp(x_c)),
-/// returned in `lse`, and s = smoothing:
-///   loss = (1 - s) w_y (l - x_y) + s / classes sum_c w_c (l - x_c)
+/// Softmax and the negative logarithm of the label's probability, smoothed, in one go. With top = max_c x_c and rest =
+/// log(sum_c exp(x_c - top)), which are kept for the gradient (two numbers for each position; their sum would lose the
+/// digits of `rest`), and s = smoothing:
+///   loss = (1 - s) w_y (rest + top - x_y) + s / classes sum_c w_c (rest + top - x_c)
 /// at each position, and 0 where the label is ignored. (Smoothing: Szegedy et al., "Rethinking the Inception
 /// architecture", 2015, section 7; weighted as in PyTorch.)
 template <class T>
-void cross_entropy(const Classes& shape, const T* x, const std::int64_t* labels, const T* weight, T* loss, T* lse);
+void cross_entropy(const Classes& shape, const T* x, const std::int64_t* labels, const T* weight, T* loss, T* top,
+                   T* rest);
 
-/// dx = scale g (a softmax(x) - t), with t and a as in class_targets; softmax(x) = exp(x - lse). `g` has one element
-/// for each position, or one for all when g_stride is 0.
+/// dx = scale g (a softmax(x) - t), with t and a as in class_targets; softmax(x) = exp(x - top - rest). `g` has one
+/// element for each position, or one for all when g_stride is 0.
 template <class T>
-void cross_entropy_backward(const Classes& shape, const T* x, const std::int64_t* labels, const T* weight, const T* lse,
-                            const T* g, Index g_stride, double scale, T* dx);
+void cross_entropy_backward(const Classes& shape, const T* x, const std::int64_t* labels, const T* weight, const T* top,
+                            const T* rest, const T* g, Index g_stride, double scale, T* dx);
 
 /// The weighted, smoothed target of each position, t_c = (1 - s) w_y [c = y] + s w_c / classes, (outer, classes,
 /// inner), and its sum over the classes a, (outer, inner); both 0 where the label is ignored. `sums` may be null.

@@ -107,29 +107,31 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, const CrossEntr
       check_classes("cross_entropy", logits, labels, options.weight, options.ignore_index, options.label_smoothing);
   check_reduction("cross_entropy", options.reduction);
   const Tensor losses = Tensor::make("cross_entropy", positions, logits.dtype());
-  const Tensor lse = Tensor::make("cross_entropy", positions, logits.dtype());
+  const Tensor tops = Tensor::make("cross_entropy", positions, logits.dtype());
+  const Tensor rests = Tensor::make("cross_entropy", positions, logits.dtype());
   dispatch_floating("cross_entropy", logits.dtype(), [&]<class T> {
     kernels::cross_entropy(size, logits.data<T>(), labels.data<std::int64_t>(), data_or_null<T>(options.weight),
-                           losses.data<T>(), lse.data<T>());
+                           losses.data<T>(), tops.data<T>(), rests.data<T>());
   });
   const double total =
       options.reduction == Reduction::mean ? label_total({size, positions}, logits, labels, options.weight) : 1;
   // dx = g (a softmax(x) - t), with the targets t, which do not depend on x, and their sum a.
   return record(
       "cross_entropy", reduce_losses("cross_entropy", losses, options.reduction, total), {logits},
-      saves(logits, labels, options.weight, lse),
+      saves(logits, labels, options.weight, tops, rests),
       [size = size, scale = total == 0 ? 0 : 1 / total](const Tensor& g, const Tensor& x, const Tensor& y,
-                                                        const Tensor& w, const Tensor& l) {
+                                                        const Tensor& w, const Tensor& top, const Tensor& rest) {
         Tensor dx = Tensor::make("cross_entropy", x.shape(), x.dtype());
         if (!is_recording()) {
           dispatch_floating("cross_entropy", x.dtype(), [&]<class T> {
-            kernels::cross_entropy_backward(size, x.data<T>(), y.data<std::int64_t>(), data_or_null<T>(w), l.data<T>(),
-                                            g.data<T>(), g.numel() == 1 ? 0 : 1, scale, dx.data<T>());
+            kernels::cross_entropy_backward(size, x.data<T>(), y.data<std::int64_t>(), data_or_null<T>(w),
+                                            top.data<T>(), rest.data<T>(), g.data<T>(), g.numel() == 1 ? 0 : 1, scale,
+                                            dx.data<T>());
           });
           return Grads{dx};
         }
         const Tensor& targets = dx;
-        const Tensor sums = Tensor::make("cross_entropy", l.shape(), x.dtype());
+        const Tensor sums = Tensor::make("cross_entropy", top.shape(), x.dtype());
         dispatch_floating("cross_entropy", x.dtype(), [&]<class T> {
           kernels::class_targets(size, y.data<std::int64_t>(), data_or_null<T>(w), targets.data<T>(), sums.data<T>());
         });
