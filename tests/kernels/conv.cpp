@@ -193,6 +193,43 @@ TEST_CASE("convolutions of rectangles, single pixels, prime sizes and long image
          .groups = 5,
          .out_h = 0,
          .out_w = 0});
+  // Outputs as wide as the input: a kernel higher than wide, a dilation beyond the image, several tiles that end within
+  // a row.
+  check({.batch = 2,
+         .channels = 3,
+         .height = 9,
+         .width = 7,
+         .filters = 2,
+         .kernel_h = 4,
+         .kernel_w = 3,
+         .padding_h = 5,
+         .padding_w = 1,
+         .out_h = 0,
+         .out_w = 0});
+  check({.batch = 2,
+         .channels = 3,
+         .height = 6,
+         .width = 5,
+         .filters = 2,
+         .kernel_h = 3,
+         .kernel_w = 3,
+         .padding_h = 8,
+         .padding_w = 8,
+         .dilation_h = 8,
+         .dilation_w = 8,
+         .out_h = 0,
+         .out_w = 0});
+  check({.batch = 2,
+         .channels = 130,
+         .height = 13,
+         .width = 29,
+         .filters = 2,
+         .kernel_h = 3,
+         .kernel_w = 5,
+         .padding_h = 0,
+         .padding_w = 2,
+         .out_h = 0,
+         .out_w = 0});
   // Several tiles for one image, and channels split into parts.
   check({.batch = 1,
          .channels = 40,

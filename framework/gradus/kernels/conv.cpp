@@ -74,30 +74,76 @@ struct Reach {
   }
 };
 
-// Calls segment(row of the tile's matrix, place in the tile, input channel, input row or -1, reach of the columns,
-// first and last output column) for every piece of an output row in the tile.
-template <class Segment>
-void for_each_segment(const Conv2d& s, Tile tile, Index channels, Segment&& segment) {
+// Calls visit(row of the tile's matrix, input channel, reach of the rows, reach of the columns) for each element of the
+// window.
+template <class Visit>
+void for_each_element(const Conv2d& s, Index channels, Visit&& visit) {
   Index k = 0;
   for (Index c = 0; c < channels; ++c)
     for (Index p = 0; p < s.kernel_h; ++p) {
       const Reach rows(p, s.dilation_h, s.padding_h, s.stride_h, s.height, s.out_h);
-      for (Index q = 0; q < s.kernel_w; ++q, ++k) {
-        const Reach columns(q, s.dilation_w, s.padding_w, s.stride_w, s.width, s.out_w);
-        Index i = tile.first / s.out_w, j = tile.first % s.out_w;
-        for (Index at = 0; at < tile.count; ++i, j = 0) {
-          const Index length = std::min(s.out_w - j, tile.count - at);
-          const bool inside = i >= rows.begin && i < rows.end;
-          segment(k, at, c, inside ? i * s.stride_h + rows.offset : Index{-1}, columns, j, j + length);
-          at += length;
-        }
-      }
+      for (Index q = 0; q < s.kernel_w; ++q, ++k)
+        visit(k, c, rows, Reach(q, s.dilation_w, s.padding_w, s.stride_w, s.width, s.out_w));
     }
 }
+
+// Calls segment(row of the tile's matrix, place in the tile, input channel, input row or -1, reach of the columns,
+// first and last output column) for every piece of an output row in the tile.
+template <class Segment>
+void for_each_segment(const Conv2d& s, Tile tile, Index channels, Segment&& segment) {
+  for_each_element(s, channels, [&](Index k, Index c, const Reach& rows, const Reach& columns) {
+    Index i = tile.first / s.out_w, j = tile.first % s.out_w;
+    for (Index at = 0; at < tile.count; ++i, j = 0) {
+      const Index length = std::min(s.out_w - j, tile.count - at);
+      const bool inside = i >= rows.begin && i < rows.end;
+      segment(k, at, c, inside ? i * s.stride_h + rows.offset : Index{-1}, columns, j, j + length);
+      at += length;
+    }
+  });
+}
+
+// With stride 1 and an output as wide as the input, an element of the kernel sees the whole plane, shifted by a fixed
+// distance: rows of the tile's matrix are long runs of the plane, but for the padding.
+bool is_shift(const Conv2d& s) { return s.stride_h == 1 && s.stride_w == 1 && s.out_w == s.width; }
+
+// A row of the tile's matrix is 0 in [tile, begin) and [end, tile end), and plane[t + shift] for t in [from, to),
+// except at padded columns.
+struct ShiftedRow {
+  Index shift, begin, end, from, to;
+  ShiftedRow(const Conv2d& s, Tile tile, const Reach& rows, const Reach& columns) {
+    const Index last = tile.first + tile.count;
+    shift = rows.offset * s.width + columns.offset;
+    begin = std::clamp(rows.begin * s.width, tile.first, last);
+    end = std::clamp(rows.end * s.width, begin, last);
+    // What lies outside the plane before and after it is at padded columns of the first and the last row.
+    from = std::clamp(-shift, begin, end);
+    to = std::clamp(s.plane() - shift, from, end);
+  }
+  template <class T>
+  void clear_padded_columns(const Conv2d& s, const Reach& columns, T* row) const {
+    if (begin == end || (columns.begin == 0 && columns.end == s.width)) return;
+    for (Index start = begin / s.width * s.width; start < end; start += s.width) {
+      for (Index t = std::max(start, begin); t < std::min(start + columns.begin, end); ++t) row[t] = 0;
+      for (Index t = std::max(start + columns.end, begin); t < std::min(start + s.width, end); ++t) row[t] = 0;
+    }
+  }
+};
 
 // columns (channels * kernel, tile.count) = the windows of the tile, from the planes at x.
 template <class T>
 void gather_columns(const Conv2d& s, const T* x, Index channels, Tile tile, T* columns) {
+  if (is_shift(s)) {
+    for_each_element(s, channels, [&](Index k, Index c, const Reach& rows, const Reach& reach) {
+      const ShiftedRow row(s, tile, rows, reach);
+      T* out = columns + k * tile.count - tile.first;
+      const T* plane = x + c * s.plane();
+      std::fill(out + tile.first, out + row.from, T(0));
+      std::copy(plane + row.from + row.shift, plane + row.to + row.shift, out + row.from);
+      std::fill(out + row.to, out + tile.first + tile.count, T(0));
+      row.clear_padded_columns(s, reach, out);
+    });
+    return;
+  }
   for_each_segment(s, tile, channels,
                    [&](Index k, Index at, Index c, Index row, const Reach& reach, Index from, Index to) {
                      T* out = columns + k * tile.count + at;
@@ -116,9 +162,19 @@ void gather_columns(const Conv2d& s, const T* x, Index channels, Tile tile, T* c
                    });
 }
 
-// The transpose: adds the columns to the places they came from.
+// The transpose: adds the columns to the places they came from. Uses up the columns.
 template <class T>
-void scatter_columns(const Conv2d& s, const T* columns, Index channels, Tile tile, T* x) {
+void scatter_columns(const Conv2d& s, T* columns, Index channels, Tile tile, T* x) {
+  if (is_shift(s)) {
+    for_each_element(s, channels, [&](Index k, Index c, const Reach& rows, const Reach& reach) {
+      const ShiftedRow row(s, tile, rows, reach);
+      T* in = columns + k * tile.count - tile.first;
+      row.clear_padded_columns(s, reach, in);
+      T* out = x + c * s.plane() + row.shift;
+      for (Index t = row.from; t < row.to; ++t) out[t] += in[t];
+    });
+    return;
+  }
   for_each_segment(s, tile, channels,
                    [&](Index k, Index at, Index c, Index row, const Reach& reach, Index from, Index to) {
                      if (row < 0) return;
