@@ -17,7 +17,7 @@ std::string superscript(int value) {
 
 }  // namespace
 
-// Advance widths of DejaVu Sans, the widest of the usual sans-serif fonts, in thousandths of the font size.
+// Advance widths of DejaVu Sans, the widest of the usual sans-serif fonts, in classes and in units of the font size.
 double text_width(std::string_view text, double size) {
   double width = 0;
   std::size_t plain = 0;
