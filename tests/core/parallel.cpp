@@ -3,6 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
+#include <numeric>
+#include <thread>
 #include <vector>
 
 #include "gradus/core/error.hpp"
@@ -83,9 +86,54 @@ TEST_CASE("an exception comes out, and the pool goes on") {
   }
 }
 
-TEST_CASE("less than one thread is refused") {
+TEST_CASE("parallel_for keeps jobs apart that follow each other at once") {
+  const Threads restore;
+  set_num_threads(4);
+  std::vector<Index> out(64);
+  for (Index job = 0; job < 20000; ++job) {
+    parallel_for(64, 1, [&](Index first, Index last) {
+      for (Index i = first; i < last; ++i) out[std::size_t(i)] = job * 64 + i;
+    });
+    Index wrong = 0;
+    for (Index i = 0; i < 64; ++i) wrong += out[std::size_t(i)] != job * 64 + i;
+    REQUIRE(wrong == 0);
+  }
+}
+
+TEST_CASE("parallel_for goes on after its threads have slept") {
+  const Threads restore;
+  set_num_threads(3);
+  for (int pause = 0; pause < 5; ++pause) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    std::atomic<Index> total{0};
+    parallel_for(1000, 1, [&](Index first, Index last) { total += last - first; });
+    CHECK(total == 1000);
+  }
+}
+
+TEST_CASE("parallel_for is called from several threads at a time") {
+  const Threads restore;
+  set_num_threads(3);
+  std::vector<Index> sums(4);
+  {
+    std::vector<std::jthread> callers;
+    for (Index& sum : sums)
+      callers.emplace_back([&sum] {
+        for (int job = 0; job < 500; ++job) {
+          std::vector<Index> out(200);
+          parallel_for(200, 1,
+                       [&](Index first, Index last) { std::iota(out.begin() + first, out.begin() + last, first); });
+          sum += std::accumulate(out.begin(), out.end(), Index{0});
+        }
+      });
+  }
+  CHECK(sums == std::vector<Index>(4, 500 * 199 * 100));
+}
+
+TEST_CASE("numbers of threads that cannot be are refused") {
   const int before = num_threads();
-  CHECK_THROWS_WITH_AS(set_num_threads(0), "set_num_threads: 0 threads; at least 1 is needed", Error);
+  CHECK_THROWS_WITH_AS(set_num_threads(0), "set_num_threads: 0 threads; 1 to 1024 are possible", Error);
   CHECK_THROWS_AS(set_num_threads(-3), Error);
+  CHECK_THROWS_AS(set_num_threads(100000), Error);
   CHECK(num_threads() == before);
 }

@@ -2,8 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <random>
 #include <vector>
+
+#include "gradus/core/parallel.hpp"
 
 using namespace gradus;
 
@@ -38,6 +43,30 @@ void check(bool ta, bool tb, Index m, Index n, Index k, T beta) {
   CHECK(close);
 }
 
+template <class T>
+std::vector<T> numbers(Index n, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<double> normal;
+  std::vector<T> result(static_cast<std::size_t>(n));
+  for (T& x : result) x = T(normal(generator));
+  return result;
+}
+
+// c = op(a) op(b) + beta c, in double and one after another.
+template <class T>
+std::vector<double> naive(bool ta, bool tb, Index m, Index n, Index k, const std::vector<T>& a, const std::vector<T>& b,
+                          T beta, const std::vector<T>& c) {
+  std::vector<double> out(c.begin(), c.end());
+  for (Index i = 0; i < m; ++i)
+    for (Index j = 0; j < n; ++j) {
+      double sum = beta == T(0) ? 0 : double(beta) * double(c[std::size_t(i * n + j)]);
+      for (Index p = 0; p < k; ++p)
+        sum += double(a[std::size_t(ta ? p * m + i : i * k + p)]) * double(b[std::size_t(tb ? j * k + p : p * n + j)]);
+      out[std::size_t(i * n + j)] = sum;
+    }
+  return out;
+}
+
 }  // namespace
 
 TEST_CASE("products of parts of matrices") {
@@ -52,4 +81,49 @@ TEST_CASE("products of parts of matrices") {
             }
   check<double>(false, false, 0, 3, 2, 0.0);
   check<double>(false, false, 3, 0, 2, 0.0);
+}
+
+// Sizes on both sides of those at which a product is cut into tiles.
+TEST_CASE_TEMPLATE("gemm is the product, the same bits with any number of threads", T, float, double) {
+  struct Size {
+    Index m, n, k;
+  };
+  const int before = num_threads();
+  for (const Size s : {Size{1, 1, 1},
+                       {3, 5, 7},
+                       {1, 130, 20000},
+                       {130, 1, 20000},
+                       {32, 128, 784},
+                       {128, 784, 32},
+                       {67, 131, 257},
+                       {64, 64, 600},
+                       {31, 997, 101},
+                       {1031, 61, 37},
+                       {257, 259, 263}})
+    for (const bool ta : {false, true})
+      for (const bool tb : {false, true})
+        for (const T beta : {T(0), T(1)}) {
+          CAPTURE(s.m);
+          CAPTURE(s.n);
+          CAPTURE(s.k);
+          CAPTURE(ta);
+          CAPTURE(tb);
+          const std::vector<T> a = numbers<T>(s.m * s.k, 1), b = numbers<T>(s.k * s.n, 2),
+                               start = numbers<T>(s.m * s.n, 3);
+          std::vector<T> first;
+          for (const int threads : {1, 2, 3}) {
+            set_num_threads(threads);
+            std::vector<T> c = start;
+            if (beta == T(0)) c.assign(c.size(), T(NAN));
+            kernels::gemm(ta, tb, s.m, s.n, s.k, a.data(), b.data(), beta, c.data());
+            if (first.empty()) first = c;
+            CHECK(c == first);
+          }
+          const std::vector<double> expected = naive(ta, tb, s.m, s.n, s.k, a, b, beta, start);
+          double worst = 0;
+          for (std::size_t i = 0; i < expected.size(); ++i)
+            worst = std::max(worst, std::abs(double(first[i]) - expected[i]));
+          CHECK(worst <= 100 * double(std::numeric_limits<T>::epsilon()) * std::sqrt(double(s.k)));
+        }
+  set_num_threads(before);
 }

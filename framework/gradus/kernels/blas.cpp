@@ -1,6 +1,7 @@
 #include "gradus/kernels/blas.hpp"
 
 #include <cblas.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <limits>
@@ -20,37 +21,89 @@ int blas_size(Index size) {
   return static_cast<int>(size);
 }
 
-void share_threads() {
+// BLAS works on the calling thread alone: the threads are gradus's own, which do not wait for each other
+// (core/parallel.cpp), and so that the result does not depend on their number.
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) {
+    if (before_ != 1) omp_set_num_threads(1);
 #ifdef GRADUS_OPENBLAS
-  // OpenBLAS's OpenMP build follows OpenMP; the others keep a count of their own.
-  if (openblas_get_parallel() != OPENBLAS_OPENMP && openblas_get_num_threads() != num_threads())
-    openblas_set_num_threads(num_threads());
+    // Its OpenMP build follows OpenMP; the others keep a count of their own.
+    if (openblas_get_parallel() != OPENBLAS_OPENMP && openblas_get_num_threads() != 1) openblas_set_num_threads(1);
 #endif
-}
+  }
+  ~OneThread() {
+    if (before_ != 1) omp_set_num_threads(before_);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
+// How a product is cut into tiles that are products of their own. By its size alone, never by the number of threads:
+// the order in which BLAS adds depends on the size of what it is given.
+struct Tiles {
+  Index rows = 1, columns = 1;
+
+  Tiles(Index m, Index n, Index k) {
+    // BLAS copies both operands for every tile, which is lost in 2^20 multiplications (20 us) of a tile that is not too
+    // thin. Two tiles keep two cores busy; more are worth their copies in large products only.
+    for (;;) {
+      const Index tile_m = m / rows, tile_n = n / columns, side = std::max(tile_m, tile_n), count = rows * columns;
+      const double work = double(tile_m) * double(tile_n) * double(k);
+      const bool first = count == 1 && side >= 64 && work >= double(1 << 21);
+      const bool more = side >= 512 && work >= double(1 << 26) && (count < 8 || side > 1024);
+      if (!first && !more) return;
+      (tile_n >= tile_m ? columns : rows) *= 2;
+    }
+  }
+
+  // Where tile i of `count` starts: at a multiple of the vectorised blocks inside of BLAS.
+  static Index start(Index size, Index count, Index i) {
+    constexpr Index step = 32;
+    return i == count ? size : std::min(size, (size * i / count + step - 1) / step * step);
+  }
+};
 
 void call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const float* a, int lda, const float* b, int ldb,
           float beta, float* c, int ldc) {
   cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1.0F, a, lda, b, ldb, beta, c, ldc);
 }
-void call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const double* a, int lda, const double* b, int ldb,
-          double beta, double* c, int ldc) {
+void call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const double* a, int lda, const double* b,
+          int ldb, double beta, double* c, int ldc) {
   cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, a, lda, b, ldb, beta, c, ldc);
 }
 
 }  // namespace
 
 template <class T>
-void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b, Index b_row,
-          T beta, T* c, Index c_row) {
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b,
+          Index b_row, T beta, T* c, Index c_row) {
   if (m == 0 || n == 0) return;
   if (k == 0) {
     for (Index i = 0; i < m; ++i)
       for (Index j = 0; j < n; ++j) c[i * c_row + j] = beta == T(0) ? T(0) : beta * c[i * c_row + j];
     return;
   }
-  share_threads();
-  call(transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, blas_size(m), blas_size(n),
-       blas_size(k), a, blas_size(a_row), b, blas_size(b_row), beta, c, blas_size(c_row));
+  const int row_a = blas_size(a_row), row_b = blas_size(b_row), row_c = blas_size(c_row), inner = blas_size(k);
+  blas_size(m);
+  blas_size(n);
+  const Tiles tiles(m, n, k);
+  const auto tile = [&](Index i) {
+    const Index r = i / tiles.columns, q = i % tiles.columns;
+    const Index top = Tiles::start(m, tiles.rows, r), bottom = Tiles::start(m, tiles.rows, r + 1);
+    const Index left = Tiles::start(n, tiles.columns, q), right = Tiles::start(n, tiles.columns, q + 1);
+    if (top == bottom || left == right) return;
+    const OneThread one_thread;
+    call(transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, int(bottom - top),
+         int(right - left), inner, a + (transpose_a ? top : top * a_row), row_a,
+         b + (transpose_b ? left * b_row : left), row_b, beta, c + top * c_row + left, row_c);
+  };
+  parallel_for(tiles.rows * tiles.columns, 1, [&](Index first, Index last) {
+    for (Index i = first; i < last; ++i) tile(i);
+  });
 }
 
 template <class T>
@@ -59,11 +112,12 @@ void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T
 }
 
 template <class T>
-void gemm_batched(bool transpose_a, bool transpose_b, Index batch, Index m, Index n, Index k, const T* a, Index a_stride,
-                  const T* b, Index b_stride, T* c) {
+void gemm_batched(bool transpose_a, bool transpose_b, Index batch, Index m, Index n, Index k, const T* a,
+                  Index a_stride, const T* b, Index b_stride, T* c) {
   // Below about 2^22 multiplications a product is done before BLAS's threads have started.
   const bool small = double(m) * double(n) * double(k) < double(1 << 22);
-  const Index grain = small ? std::max<Index>(1, Index(double(1 << 18) / std::max(1.0, double(m) * double(n) * double(k)))) : batch;
+  const Index grain =
+      small ? std::max<Index>(1, Index(double(1 << 18) / std::max(1.0, double(m) * double(n) * double(k)))) : batch;
   parallel_for(batch, grain, [&](Index first, Index last) {
     for (Index i = first; i < last; ++i)
       gemm(transpose_a, transpose_b, m, n, k, a + i * a_stride, b + i * b_stride, T(0), c + i * m * n);
@@ -81,9 +135,9 @@ std::string blas_description() {
 #endif
 }
 
-#define GRADUS_INSTANTIATE(T)                                                                            \
-  template void gemm(bool, bool, Index, Index, Index, const T*, const T*, T, T*);                        \
-  template void gemm(bool, bool, Index, Index, Index, const T*, Index, const T*, Index, T, T*, Index);   \
+#define GRADUS_INSTANTIATE(T)                                                                          \
+  template void gemm(bool, bool, Index, Index, Index, const T*, const T*, T, T*);                      \
+  template void gemm(bool, bool, Index, Index, Index, const T*, Index, const T*, Index, T, T*, Index); \
   template void gemm_batched(bool, bool, Index, Index, Index, Index, const T*, Index, const T*, Index, T*);
 GRADUS_INSTANTIATE(float)
 GRADUS_INSTANTIATE(double)
