@@ -13,6 +13,9 @@ namespace gradus::data {
 using Column = std::variant<Index, std::string>;
 
 enum class Task { classification, regression };
+/// `automatic`: the first row is a header if it has no number and the second row has one. So a first row of words is
+/// lost where it is data, and one of numbers, e.g. years, is taken for data where it is a header: say which in such
+/// cases.
 enum class Header { automatic, present, absent };
 /// What becomes of a row with an empty field, or another mark of `missing_marks`. `mean` fills in the mean of the
 /// column over all rows that have it (also those that end up in a test part); a missing target is never filled in, its
@@ -24,12 +27,12 @@ struct CsvOptions {
   Task task = Task::classification;
   std::vector<Column> ignore = {};  ///< columns that are neither feature nor target, e.g. a number of the row
   char delimiter = 0;  ///< ',' ';' '\t', ' ' for any run of blanks and tabs, or another; 0: found from the first lines
-  Header header = Header::automatic;  ///< automatic: the first row is one if it has no number and the second row has
+  Header header = Header::automatic;
   Missing missing = Missing::error;
   std::vector<std::string> missing_marks = {"", "?", "NA", "NaN", "nan"};
   bool categorical = false;  ///< columns with words become one column of 0 and 1 per word, sorted; else they throw
-  Index max_classes =
-      0;  ///< 0: labels with more than 20 values of fewer than 10 rows each are taken for measurements and throw
+  /// More classes than this throw. 0: more than 20 do when they have fewer than 10 rows each, as measurements would.
+  Index max_classes = 0;
 };
 
 /// x (n, features) float32. Classification: y (n) int64; class_names are the labels, in order of their numbers if all
