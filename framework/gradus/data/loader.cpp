@@ -35,8 +35,7 @@ struct DataLoader::Position {
 
 namespace {
 
-// Rows of bytes, on the calling thread: a team of OpenMP threads started from the prefetching thread would compete with
-// that of the training loop for the same cores.
+// Rows of bytes, on the calling thread alone: the prefetching thread leaves the pool to the training loop.
 Tensor gather_rows(const Tensor& from, const std::int64_t* indices, Index count) {
   Shape shape = from.shape();
   const std::size_t row = std::size_t(shape.product(1, shape.size())) * size_of(from.dtype());
