@@ -1,5 +1,6 @@
 #include "gradus/tensor/factories.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "gradus/core/format.hpp"
@@ -52,10 +53,12 @@ Tensor eye(Index n, const TensorOptions& options) {
 Tensor linspace(double start, double stop, Index count, const TensorOptions& options) {
   Tensor tensor = make("linspace", {count}, options);
   dispatch_floating("linspace", tensor.dtype(), [&]<class T> {
-    // From the nearer end, so that both ends and a middle at 0 are exact.
-    const double step = count > 1 ? (stop - start) / double(count - 1) : 0;
-    for (Index i = 0; i < count; ++i)
-      tensor.data<T>()[i] = T(i < (count + 1) / 2 ? start + double(i) * step : stop - double(count - 1 - i) * step);
+    // A weighted mean of the ends: both ends, a middle at 0 and whole numbers are exact. Where it overflows, lerp does not.
+    const double steps = double(std::max<Index>(count - 1, 1));
+    for (Index i = 0; i < count; ++i) {
+      const double mean = (start * (steps - double(i)) + stop * double(i)) / steps;
+      tensor.data<T>()[i] = T(std::isfinite(mean) ? mean : std::lerp(start, stop, double(i) / steps));
+    }
   });
   return finish(std::move(tensor), options);
 }
