@@ -8,6 +8,7 @@
 #include <random>
 #include <vector>
 
+#include "gradus/core/error.hpp"
 #include "gradus/core/parallel.hpp"
 
 using namespace gradus;
@@ -126,4 +127,36 @@ TEST_CASE_TEMPLATE("gemm is the product, the same bits with any number of thread
           CHECK(worst <= 100 * double(std::numeric_limits<T>::epsilon()) * std::sqrt(double(s.k)));
         }
   set_num_threads(before);
+}
+
+TEST_CASE_TEMPLATE("batches, with a shared operand", T, float, double) {
+  for (const Index batch : {0, 1, 5, 70})
+    for (const bool shared : {false, true})
+      for (const bool ta : {false, true}) {
+        const Index m = 5, n = 7, k = 11;
+        const std::vector<T> a = numbers<T>(batch * m * k, 1), b = numbers<T>((shared ? 1 : batch) * k * n, 2);
+        std::vector<T> c(static_cast<std::size_t>(batch * m * n), T(NAN));
+        kernels::gemm_batched(ta, false, batch, m, n, k, a.data(), m * k, b.data(), shared ? 0 : k * n, c.data());
+        double worst = 0;
+        for (Index i = 0; i < batch; ++i) {
+          const auto part = [i](const std::vector<T>& x, Index size) {
+            return std::vector<T>(x.begin() + i * size, x.begin() + (i + 1) * size);
+          };
+          const std::vector<T> own = shared ? b : part(b, k * n), result = part(c, m * n);
+          const std::vector<double> expected = naive(ta, false, m, n, k, part(a, m * k), own, T(0), result);
+          for (std::size_t j = 0; j < expected.size(); ++j)
+            worst = std::max(worst, std::abs(double(result[j]) - expected[j]));
+        }
+        CHECK(worst <= 100 * double(std::numeric_limits<T>::epsilon()));
+      }
+}
+
+TEST_CASE("sizes beyond BLAS's integers are refused before it is called") {
+  const float a = 1, b = 1;
+  float c = 0;
+  const Index huge = Index{1} << 31;
+  CHECK_THROWS_WITH_AS(kernels::gemm(false, false, 1, 1, huge, &a, &b, 0.F, &c),
+                       doctest::Contains("size 2147483648 is beyond BLAS's 32-bit integers"), Error);
+  CHECK_THROWS_AS(kernels::gemm(false, false, huge, 1, 1, &a, &b, 0.F, &c), Error);
+  CHECK(!kernels::blas_description().empty());
 }

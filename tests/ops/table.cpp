@@ -356,8 +356,6 @@ std::vector<Operation> build() {
                },
                {{{2, 3, 4}, {2, 5, 4}}, {{1, 1, 1}, {1, 1, 1}}, {{2, 3, 0}, {2, 5, 0}}}),
   };
-  for (Operation& operation : table)
-    operation.blas = operation.name.starts_with("matmul") || operation.name == "bmm" || operation.name == "einsum";
   return table;
 }
 

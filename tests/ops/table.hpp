@@ -19,7 +19,6 @@ struct Operation {
   std::vector<Shapes> shapes;        ///< several sets of input shapes
   std::vector<Range> ranges = {{}};  ///< for each input; the last one holds for those that follow
   Shapes large = {};                 ///< a set that is worth several threads; none: the first of `shapes` will do
-  bool blas = false;                 ///< BLAS shares a product among its threads in ways that change the last bits
 
   /// Inputs for one set of shapes, on the tape.
   std::vector<gradus::Tensor> inputs(const Shapes& set, gradus::DType dtype, std::uint64_t seed = 1) const;
