@@ -1,0 +1,16 @@
+#pragma once
+// Layers, losses and initialisation.
+#include "gradus/nn/activation.hpp"
+#include "gradus/nn/batch_norm.hpp"
+#include "gradus/nn/clip.hpp"
+#include "gradus/nn/conv.hpp"
+#include "gradus/nn/dropout.hpp"
+#include "gradus/nn/functional.hpp"
+#include "gradus/nn/init.hpp"
+#include "gradus/nn/layer_norm.hpp"
+#include "gradus/nn/linear.hpp"
+#include "gradus/nn/loss.hpp"
+#include "gradus/nn/module.hpp"
+#include "gradus/nn/pool.hpp"
+#include "gradus/nn/sequential.hpp"
+#include "gradus/nn/serialize.hpp"

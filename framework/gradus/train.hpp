@@ -1,0 +1,4 @@
+#pragma once
+// Metrics and the training loop.
+#include "gradus/train/fit.hpp"
+#include "gradus/train/metrics.hpp"

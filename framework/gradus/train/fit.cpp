@@ -1,0 +1,163 @@
+#include "gradus/train/fit.hpp"
+
+#include <chrono>
+#include <cmath>
+
+#include "gradus/autograd/mode.hpp"
+#include "gradus/core/format.hpp"
+#include "gradus/kernels/elementwise.hpp"
+#include "gradus/nn/activation.hpp"
+#include "gradus/nn/clip.hpp"
+#include "gradus/nn/loss.hpp"
+#include "gradus/ops/arithmetic.hpp"
+#include "gradus/ops/shape.hpp"
+#include "gradus/report/progress.hpp"
+#include "gradus/train/metrics.hpp"
+
+namespace gradus::train {
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+Loss or_cross_entropy(const Loss& loss) {
+  if (loss) return loss;
+  return [](const Tensor& output, const Tensor& target) { return nn::cross_entropy(output, target); };
+}
+
+Metric or_accuracy(const Metric& metric) { return metric ? metric : Metric(accuracy); }
+
+class EvalMode {
+ public:
+  explicit EvalMode(nn::Module& model) : model_(model), before_(model.training()) { model.eval(); }
+  ~EvalMode() { model_.train(before_); }
+  EvalMode(const EvalMode&) = delete;
+  EvalMode& operator=(const EvalMode&) = delete;
+
+ private:
+  nn::Module& model_;
+  bool before_;
+};
+
+bool finite(const Tensor& x) {
+  return dispatch(x.dtype(), [&]<class T> { return kernels::all_finite(x.data<T>(), x.numel()); });
+}
+
+NamedTensors copied(const NamedTensors& state) {
+  NamedTensors copies;
+  for (const auto& [name, tensor] : state) copies.emplace_back(name, tensor.detach().clone());
+  return copies;
+}
+
+}  // namespace
+
+std::string first_non_finite(nn::Module& model, const Tensor& x) {
+  for (const auto& [name, parameter] : model.named_parameters())
+    if (!finite(parameter)) return "parameter " + name;
+  const NoGrad no_grad;
+  const EvalMode eval(model);
+  nn::ActivationProbe probe;
+  (void)model(x);
+  for (std::size_t i = 0; i < probe.records.size(); ++i)
+    if (!finite(probe.records[i].input) || !finite(probe.records[i].output))
+      return fmt::format("activation {} ({})", i + 1, probe.records[i].function.name());
+  return "loss";
+}
+
+Evaluation evaluate(nn::Module& model, const data::Dataset& dataset, const Loss& loss, const Metric& metric, Index batch_size) {
+  const Loss measure = or_cross_entropy(loss);
+  const Metric score = or_accuracy(metric);
+  const NoGrad no_grad;
+  const EvalMode eval(model);
+  const Index n = dataset.size();
+  if (n == 0) return {nan, nan};
+  Evaluation total{0, 0};
+  for (Index start = 0; start < n; start += batch_size) {
+    const Index stop = std::min(n, start + batch_size);
+    const Tensor y = dataset.y.slice(0, start, stop), output = model(dataset.x.slice(0, start, stop));
+    const double share = double(stop - start) / double(n);
+    total.loss += share * measure(output, y).item();
+    total.metric += share * score(output, y);
+  }
+  return total;
+}
+
+Tensor predict(nn::Module& model, const Tensor& x, Index batch_size) {
+  const NoGrad no_grad;
+  const EvalMode eval(model);
+  std::vector<Tensor> parts;
+  for (Index start = 0; start < x.shape()[0]; start += batch_size) parts.push_back(model(x.slice(0, start, start + batch_size)));
+  return parts.empty() ? model(x) : cat(parts, 0);
+}
+
+History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& loader, const FitOptions& options) {
+  if (options.epochs < 0) failf("fit", "{} epochs", options.epochs);
+  if (options.accumulate < 1) failf("fit", "gradients of {} batches are to be averaged; at least 1 is needed", options.accumulate);
+  if (!(options.clip_norm >= 0)) failf("fit", "a clip_norm of {} is negative", options.clip_norm);
+  if ((options.patience > 0 || options.keep_best) && options.validation == nullptr)
+    fail("fit", "patience and keep_best need validation data");
+  const Loss loss = or_cross_entropy(options.loss);
+  const std::vector<Tensor> parameters = model.parameters();
+  const auto batches = std::int64_t(loader.size());
+  History history;
+  NamedTensors best_state;
+  double best = -std::numeric_limits<double>::infinity();
+  std::int64_t step = 0;
+  std::optional<report::Progress> bar;
+  if (options.progress) bar.emplace(batches * options.epochs, "training", report::Progress::Options{.unit = "batches"});
+
+  for (int epoch = 0; epoch < options.epochs; ++epoch) {
+    model.train();
+    const auto start = std::chrono::steady_clock::now();
+    double total = 0;
+    Index samples = 0;
+    std::int64_t batch = 0;
+    optimizer.zero_grad();
+    for (const auto& [x, y] : loader) {
+      // The last group of an epoch may be smaller.
+      const std::int64_t group = std::min<std::int64_t>(options.accumulate, batches - batch / options.accumulate * options.accumulate);
+      const Tensor value = loss(model(x), y);
+      const double number = value.item();
+      if (!std::isfinite(number)) {
+        history.divergence = Divergence{epoch, step, first_non_finite(model, x)};
+        return history;
+      }
+      (group == 1 ? value : value / double(group)).backward();
+      total += number * double(x.shape()[0]);
+      samples += x.shape()[0];
+      ++batch;
+      if (bar) bar->step();
+      if (batch % options.accumulate != 0 && batch != batches) continue;
+      const double norm = options.clip_norm > 0 ? nn::clip_grad_norm(parameters, options.clip_norm) : nan;
+      optimizer.step();
+      ++step;
+      const double lr = optimizer.lr();
+      if (options.schedule != nullptr) options.schedule->step();
+      const bool go_on = !options.on_step || options.on_step({epoch, step, number, lr, norm});
+      optimizer.zero_grad();
+      if (!go_on) return history;
+    }
+    EpochRecord record{epoch, optimizer.lr(), samples > 0 ? total / double(samples) : nan, nan, nan,
+                       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
+    if (options.validation != nullptr) {
+      const Evaluation result = evaluate(model, *options.validation, loss, options.metric);
+      record.val_loss = result.loss;
+      record.val_metric = result.metric;
+      if (result.metric > best) {
+        best = result.metric;
+        history.best_epoch = epoch;
+        if (options.keep_best) best_state = copied(model.state_dict());
+      }
+    }
+    history.epochs.push_back(record);
+    if (options.on_epoch && !options.on_epoch(record)) break;
+    if (options.patience > 0 && epoch - history.best_epoch.value_or(-1) >= options.patience) {
+      history.stopped_early = true;
+      break;
+    }
+  }
+  if (options.keep_best && !best_state.empty()) model.load_state_dict(best_state);
+  model.train();
+  return history;
+}
+
+}  // namespace gradus::train

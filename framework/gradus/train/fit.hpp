@@ -1,0 +1,91 @@
+#pragma once
+// The training loop, for when writing it out has become a habit:
+//
+//   for (const auto& [x, y] : loader) {
+//     optimizer.zero_grad();
+//     nn::cross_entropy(model(x), y).backward();
+//     optimizer.step();
+//   }
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gradus/data/loader.hpp"
+#include "gradus/nn/module.hpp"
+#include "gradus/optim/optimizer.hpp"
+#include "gradus/optim/schedule.hpp"
+
+namespace gradus::train {
+
+/// From outputs and targets to a scalar to be minimised.
+using Loss = std::function<Tensor(const Tensor& output, const Tensor& target)>;
+/// From outputs and targets to a number to look at.
+using Metric = std::function<double(const Tensor& output, const Tensor& target)>;
+
+struct StepRecord {
+  int epoch;          ///< from 0
+  std::int64_t step;  ///< optimiser steps so far, this one included
+  double loss;
+  double lr;
+  double grad_norm;   ///< before clipping; NaN unless it is clipped
+};
+
+struct EpochRecord {
+  int epoch;
+  double lr;          ///< at the end of the epoch
+  double train_loss;  ///< mean over the samples seen, while the weights moved
+  double val_loss;    ///< NaN without validation data
+  double val_metric;
+  double seconds;     ///< of training, without validation
+};
+
+/// Where a run stopped making sense.
+struct Divergence {
+  int epoch;
+  std::int64_t step;
+  std::string where;  ///< the first parameter or activation that is not finite, or "loss"
+};
+
+struct History {
+  std::vector<EpochRecord> epochs;
+  std::optional<Divergence> divergence;
+  std::optional<int> best_epoch;  ///< the one with the highest val_metric, when there is validation data
+  bool stopped_early = false;
+};
+
+struct FitOptions {
+  int epochs = 10;
+  const data::Dataset* validation = nullptr;  ///< evaluated after every epoch
+  Loss loss = {};                             ///< default: nn::cross_entropy
+  Metric metric = {};                         ///< default: accuracy; larger is better
+  double clip_norm = 0;                       ///< largest allowed norm of all gradients together; 0: no clipping
+  int accumulate = 1;                         ///< batches whose gradients are averaged into one step
+  optim::Schedule* schedule = nullptr;        ///< advanced after every step
+  int patience = 0;                           ///< stop after this many epochs without a better val_metric; 0: never
+  bool keep_best = false;                     ///< at the end, give the model the state of the best epoch
+  bool progress = false;                      ///< a bar on stderr, if that is a terminal
+  /// After each step; the gradients are still there. Returns false to stop at once, in the middle of the epoch.
+  std::function<bool(const StepRecord&)> on_step = {};
+  /// After each epoch. Returns false to stop.
+  std::function<bool(const EpochRecord&)> on_epoch = {};
+};
+
+/// Trains `model`, which is left in training mode. A loss that is NaN or infinite ends the run and is reported in the history.
+History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& loader, const FitOptions& options);
+
+struct Evaluation {
+  double loss, metric;
+};
+/// Loss and metric over a data set, batch by batch, in eval mode and without recording; the mode is put back.
+Evaluation evaluate(nn::Module& model, const data::Dataset& dataset, const Loss& loss = {}, const Metric& metric = {},
+                    Index batch_size = 512);
+/// The outputs for all of x, batch by batch, in eval mode and without recording.
+Tensor predict(nn::Module& model, const Tensor& x, Index batch_size = 512);
+
+/// The first parameter or activation of `model` at input `x` that is not finite, e.g. "parameter 2.weight" or "activation 1 (elu)";
+/// "loss" when all are.
+std::string first_non_finite(nn::Module& model, const Tensor& x);
+
+}  // namespace gradus::train
