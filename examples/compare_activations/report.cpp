@@ -51,16 +51,19 @@ void training_panel(Panel& panel, const Settings& settings, const Results& resul
   }
 }
 
-// Of the rows of finished runs: by epoch averaged over the layers that have an activation, or by layer at the last epoch.
+// How the rows of a run become a curve: over epochs, averaged over the layers that have an activation; or over layers, at the last
+// epoch or averaged over all (steps at the end of a schedule are too small to tell anything).
+enum class By { epoch, layer_at_end, layer_on_average };
+
 std::vector<std::vector<double>> layer_curves(const Settings& settings, const Results& results, const std::string& model,
-                                              const std::string& activation, double LayerRow::*value, bool by_layer) {
+                                              const std::string& activation, double LayerRow::*value, By by) {
   std::vector<std::vector<double>> all;
   for (const Run* run : results.of(model, activation)) {
     if (run->diverged) continue;
     std::vector<double> sum, count;
     for (const LayerRow& row : run->layers) {
-      if (!std::isfinite(row.*value) || (by_layer && row.epoch != settings.epochs)) continue;
-      const std::size_t place = std::size_t(by_layer ? row.layer : row.epoch) - 1;
+      if (!std::isfinite(row.*value) || (by == By::layer_at_end && row.epoch != settings.epochs)) continue;
+      const std::size_t place = std::size_t(by == By::epoch ? row.epoch : row.layer) - 1;
       if (sum.size() <= place) sum.resize(place + 1), count.resize(place + 1);
       sum[place] += row.*value;
       count[place] += 1;
@@ -72,10 +75,10 @@ std::vector<std::vector<double>> layer_curves(const Settings& settings, const Re
 }
 
 void layer_panel(Panel& panel, const Settings& settings, const Results& results, const std::string& model, double LayerRow::*value,
-                 bool by_layer) {
-  panel.x_label(by_layer ? "layer" : "epoch");
+                 By by) {
+  panel.x_label(by == By::epoch ? "epoch" : "layer");
   for (const std::string& activation : settings.activations) {
-    const auto runs = layer_curves(settings, results, model, activation, value, by_layer);
+    const auto runs = layer_curves(settings, results, model, activation, value, by);
     if (!runs.empty() && !runs.front().empty()) panel.line(activation, epochs_of(runs), band(runs));
   }
 }
@@ -84,15 +87,17 @@ std::string upper(const std::string& model) { return model == "cnn" ? "CNN (LeNe
 
 std::string points(double fraction) { return fmt::format("{:+.2f}", 100 * fraction); }
 
+std::string rate_text(double lr) { return fmt::format("{:g}", lr); }
+
 Table result_table(const Settings& settings, const std::vector<Comparison>& comparisons) {
-  Table table({"model", "activation", Column("lr").significant(3), Column("test accuracy, %").right(), Column("95 % interval").right(),
+  Table table({"model", "activation", Column("lr").right(), Column("test accuracy, %").right(), Column("95 % interval").right(),
                Column("difference to " + baseline(settings) + ", points").right(), "verdict"});
   std::string model;
   for (const Comparison& c : comparisons) {
     if (!model.empty() && model != c.model) table.rule();
     model = c.model;
     const bool has_interval = std::isfinite(c.low), has_difference = std::isfinite(c.difference);
-    table.row({c.model, c.activation, c.lr,
+    table.row({c.model, c.activation, rate_text(c.lr),
                c.finished == 0 ? "n/a" : std::isfinite(c.deviation) ? fmt::format("{:.2f} ± {:.2f}", 100 * c.mean, 100 * c.deviation)
                                                                      : fmt::format("{:.2f}", 100 * c.mean),
                has_interval ? fmt::format("{:.2f} to {:.2f}", 100 * c.low, 100 * c.high) : "n/a",
@@ -155,8 +160,8 @@ void write_report(const Settings& settings, const Parts& parts, const Results& r
     {
       Figure dead(upper(model) + ": where no gradient flows");
       dead.palette(settings.activations).columns(2);
-      layer_panel(dead.panel("share of outputs with slope 0"), settings, results, model, &LayerRow::zero_gradient, false);
-      layer_panel(dead.panel("share of dead units"), settings, results, model, &LayerRow::dead, false);
+      layer_panel(dead.panel("share of outputs with slope 0"), settings, results, model, &LayerRow::zero_gradient, By::epoch);
+      layer_panel(dead.panel("share of dead units"), settings, results, model, &LayerRow::dead, By::epoch);
       drawn.push_back({"dead_units_" + model,
                        fmt::format("Averaged over the layers. A unit (a feature, or a channel) is called dead when the slope of its activation is "
                                    "exactly 0 at all of the {} samples looked at.",
@@ -164,12 +169,12 @@ void write_report(const Settings& settings, const Parts& parts, const Results& r
                        std::move(dead)});
     }
     {
-      Figure layers(upper(model) + ": layer by layer, after the last epoch");
+      Figure layers(upper(model) + ": layer by layer");
       layers.palette(settings.activations).columns(2);
-      layer_panel(layers.panel("gradient norm of the weights").log_y(), settings, results, model, &LayerRow::grad_norm, true);
-      layer_panel(layers.panel("|update| / |weights| of a step").log_y(), settings, results, model, &LayerRow::update_ratio, true);
-      layer_panel(layers.panel("mean of the activations"), settings, results, model, &LayerRow::mean, true);
-      layer_panel(layers.panel("variance of the activations"), settings, results, model, &LayerRow::variance, true);
+      layer_panel(layers.panel("gradient norm of the weights, mean over training").log_y(), settings, results, model, &LayerRow::grad_norm, By::layer_on_average);
+      layer_panel(layers.panel("|update| / |weights| of a step, mean over training").log_y(), settings, results, model, &LayerRow::update_ratio, By::layer_on_average);
+      layer_panel(layers.panel("mean of the activations, at the end"), settings, results, model, &LayerRow::mean, By::layer_at_end);
+      layer_panel(layers.panel("variance of the activations, at the end"), settings, results, model, &LayerRow::variance, By::layer_at_end);
       drawn.push_back({"layers_" + model, "Mean over the seeds; the band is one standard deviation. The last layer has no activation behind it.",
                        std::move(layers)});
     }
@@ -193,15 +198,15 @@ void write_report(const Settings& settings, const Parts& parts, const Results& r
     for (const Comparison& c : comparisons) {
       if (c.model != model || c.activation == base) continue;
       (c.difference_low > 0 ? better : c.difference_high < 0 ? worse : std::isfinite(c.difference_low) && c.finished > 2 ? same : unclear)
-          .push_back(c.activation + " " + c.verdict);
+          .push_back(c.activation + ": " + c.verdict);
     }
     std::vector<std::string> sentences;
     for (const auto* list : {&better, &worse, &same, &unclear})
-      for (const std::string& sentence : *list) sentences.push_back(sentence + ".");
+      for (const std::string& sentence : *list) sentences.push_back(sentence);
     const bool differs = !better.empty() || !worse.empty();
     page.callout(Verdict::neutral,
                  upper(model) + (differs ? ": a difference that is larger than the noise" : same.empty() ? ": nothing can be said" : ": no difference beyond noise"),
-                 sentences.empty() ? "Only one activation took part." : fmt::format("Compared with {}: {}", base, fmt::join(sentences, " ")));
+                 sentences.empty() ? "Only one activation took part." : fmt::format("Compared with {} — {}.", base, fmt::join(sentences, "; ")));
   }
   page.table(result_table(settings, comparisons));
   page.paragraph(fmt::format(
@@ -216,9 +221,9 @@ void write_report(const Settings& settings, const Parts& parts, const Results& r
   for (const Run& run : results.runs) any_diverged = any_diverged || run.diverged;
   if (any_diverged) {
     page.heading("Runs that diverged");
-    Table table({"model", "activation", "seed", Column("lr").significant(3), "epoch", "step", "first not finite"});
+    Table table({"model", "activation", "seed", Column("lr").right(), "epoch", "step", "first not finite"});
     for (const Run& run : results.runs)
-      if (run.diverged) table.row({run.model, run.activation, run.seed, run.lr, run.diverged_epoch, run.diverged_step, run.where});
+      if (run.diverged) table.row({run.model, run.activation, run.seed, rate_text(run.lr), run.diverged_epoch, run.diverged_step, run.where});
     page.paragraph("Their loss became infinite or NaN. They count as diverged and are left out of means and figures.");
     page.table(table);
   }
@@ -242,7 +247,7 @@ void write_report(const Settings& settings, const Parts& parts, const Results& r
     page.heading("How the learning rate was chosen");
     page.paragraph("Each rate was tried in shorter runs with seeds of their own. The rate with the best mean validation accuracy is used (the lower "
                    "validation loss decides a tie); when it lies at the edge of the range, the range is extended. The test part plays no role.");
-    Table table({"model", "activation", Column("lr").significant(3), Column("validation accuracy").percent(2), Column("validation loss"), "chosen"});
+    Table table({"model", "activation", Column("lr").right(), Column("validation accuracy").percent(2), Column("validation loss"), "chosen"});
     for (const Comparison& c : comparisons) {
       std::set<double> rates;
       for (const SweepRow& row : results.sweep)
@@ -251,7 +256,7 @@ void write_report(const Settings& settings, const Parts& parts, const Results& r
         std::vector<double> accuracy, loss;
         for (const SweepRow& row : results.sweep)
           if (row.model == c.model && row.activation == c.activation && row.lr == rate) accuracy.push_back(row.val_accuracy), loss.push_back(row.val_loss);
-        table.row({c.model, c.activation, rate, mean(accuracy), mean(loss), rate == c.lr ? "✓" : ""});
+        table.row({c.model, c.activation, rate_text(rate), mean(accuracy), mean(loss), rate == c.lr ? "✓" : ""});
       }
       if (!rates.empty()) table.rule();
     }
@@ -264,13 +269,13 @@ void write_report(const Settings& settings, const Parts& parts, const Results& r
   }
 
   page.heading("All runs");
-  Table runs({"model", "activation", "seed", Column("lr").significant(3), "parameters", Column("validation accuracy").percent(2),
+  Table runs({"model", "activation", "seed", Column("lr").right(), "parameters", Column("validation accuracy").percent(2),
               Column("test accuracy").percent(2), Column("seconds per epoch").significant(3)});
   for (const Run& run : results.runs) {
     if (run.diverged) continue;
     std::vector<double> seconds;
     for (const EpochRow& row : run.epochs) seconds.push_back(row.seconds);
-    runs.row({run.model, run.activation, run.seed, run.lr, run.parameters, run.epochs.back().val_accuracy, run.epochs.back().test_accuracy, median(seconds)});
+    runs.row({run.model, run.activation, run.seed, rate_text(run.lr), run.parameters, run.epochs.back().val_accuracy, run.epochs.back().test_accuracy, median(seconds)});
   }
   page.details("Every run that finished", [&](Page& inner) { inner.table(runs); });
   const gradus::BuildInfo build = gradus::build_info();

@@ -135,6 +135,9 @@ Results open_folder(const Settings& settings) {
     owner(folder / "layers.csv", row)
         .layers.push_back({int(value(4)), int(value(5)), row[6], value(7), value(8), value(9), value(10), value(11), value(12)});
   }
+  for (const Run& run : results.runs)
+    if (run.seed >= settings.seeds)
+      fail("--seeds", fmt::format("{} holds runs of {} seeds or more; ask for at least as many", folder.string(), run.seed + 1));
   // The files are written one after another, runs.csv last: a run counts only with all of its epochs.
   std::erase_if(results.runs, [&](const Run& run) { return !run.diverged && run.epochs.size() != std::size_t(settings.epochs); });
   return results;
