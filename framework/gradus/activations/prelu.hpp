@@ -12,7 +12,7 @@ struct PReLU {
   static constexpr std::array parameters{Parameter<PReLU>{"init", &PReLU::slope}};
   std::vector<double> kinks() const { return {0}; }
 
-  template <class V> V f(const V& x) const { return select(x > V(0), x, V(slope) * x); }
+  template <class V> V f(const V& x) const { return fma(V(slope), min(V(0), x), max(V(0), x)); }
   template <class V> V df(const V& x) const { return select(x > V(0), V(1), V(slope)); }
   template <class V> V d2f(const V&) const { return V(0); }
   template <class V> V d3f(const V&) const { return V(0); }

@@ -17,32 +17,27 @@ struct Softplus {
   std::vector<double> kinks() const { return {threshold / beta}; }
 
   template <class V> V f(const V& x) const {
-    const TwoPart<V> z = scaled(x);
-    const V sum = max(V(0), z.head) + log1p_unit(power(z));
-    return select(z.head > V(threshold), x, sum * V(1 / beta));
+    const V z = V(beta) * x;
+    return select(z > V(threshold), x, V(1 / beta) * (max(V(0), z) + log1p_unit(power(x))));
   }
   template <class V> V df(const V& x) const {
-    const TwoPart<V> z = scaled(x);
-    const V e = power(z);
-    return select(z.head > V(threshold), V(1), select(z.head < V(0), e, V(1)) / (V(1) + e));
+    const V e = power(x);
+    return select(V(beta) * x > V(threshold), V(1), select(x < V(0), e, V(1)) / (V(1) + e));
   }
   template <class V> V d2f(const V& x) const {
-    const TwoPart<V> z = scaled(x);
-    return select(z.head > V(threshold), V(0), V(beta) * Logistic<V>(power(z)).slope());
+    return select(V(beta) * x > V(threshold), V(0), V(beta) * Logistic<V>(power(x)).slope());
   }
   template <class V> V d3f(const V& x) const {
-    const TwoPart<V> z = scaled(x);
-    const Logistic<V> s(power(z));
+    const Logistic<V> s(power(x));
     const V left = V(beta * beta) * s.slope() * s.tilt();
-    return select(z.head > V(threshold), V(0), select(z.head < V(0), left, -left));
+    return select(V(beta) * x > V(threshold), V(0), select(x < V(0), left, -left));
   }
 
  private:
-  // beta x with what rounding loses, which the exponential would magnify.
-  template <class V> TwoPart<V> scaled(const V& x) const { return product(max(V(-far / beta), x), beta); }
-  // e^-|z|
-  template <class V> static V power(const TwoPart<V>& z) {
-    return value(exp_scaled(TwoPart<V>{-abs(z.head), select(z.head < V(0), z.tail, -z.tail)}));
+  // e^-|beta x|, from beta |x| with what rounding loses, which the exponential would magnify.
+  template <class V> V power(const V& x) const {
+    const TwoPart<V> z = product(min(V(far / beta), abs(x)), beta);
+    return value(exp_scaled(TwoPart<V>{-z.head, -z.tail}));
   }
 };
 

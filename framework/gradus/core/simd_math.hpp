@@ -7,8 +7,8 @@
 // floats of every exponent and random doubles:
 //
 //              exp   expm1  log   log1p  sin   cos   tanh  sigmoid  erf   erfc  erfcx  log1p_exp
-//     float    1     1.5    1     1.5    2.5   2.5   1.5   2.5      1.6   4     4      1.6
-//     double   1     2      1     1      2     2     1.5   2.5      2     5     5      2
+//     float    1     1.5    1     1.5    2.5   2.5   1.5   2.5      1.6   4     4      2.5
+//     double   1     2      1     1      2     2     1.5   2.5      2     5     5      2.5
 //
 // How the coefficients were found. Each table is the polynomial of its degree whose largest weighted error on its
 // interval is smallest, by Remez's exchange algorithm in quadruple precision; then its coefficients are rounded to T
@@ -66,6 +66,8 @@ template <> struct Constants<float> {
                                      0.00833338406f, 0.00139405311f, 0.000198495603f};
   /// (2 atanh(s) / s - 2) / s^2 in s^2, on |s| <= (sqrt2 - 1) / (sqrt2 + 1). 2^-35.2 of 2 atanh(s).
   static constexpr std::array log = {0.666666627f, 0.400009722f, 0.284987926f, 0.242788568f};
+  /// (2 atanh(d / 2) - d) / d^3 in d^2, on |d| <= 2/3. 2^-27.7.
+  static constexpr std::array log_wide = {0.0833330229f, 0.0125067001f, 0.00218772958f, 0.000547018892f};
   /// (sin(r) / r - 1) / r^2 and (cos(r) - 1 + r^2 / 2) / r^4 in r^2, on |r| <= pi/4. 2^-32.5 and 2^-37.0.
   static constexpr std::array sin = {-0.166666672f, 0.0083333794f, -0.000198530644f, 2.83251006e-06f};
   static constexpr std::array cos = {0.0416666679f, -0.001388898f, 2.48220204e-05f, -2.88808877e-07f};
@@ -81,6 +83,7 @@ template <> struct Constants<float> {
                                        -0.000595418853f, 7.45897269e-05f, 8.27187832e-05f};
   /// (t + K) e^(t^2/2) Q(t) in u = (t - K) / (t + K), Q the Gaussian's upper tail, for t from 0.799 to 15. 2^-25.0.
   static constexpr float gauss_k = 4;
+  static constexpr float gauss_far = 15;  // Q(15) = 4e-51
   static constexpr std::array gauss = {0.755285144f,    -0.607896507f,   0.387137175f,  -0.186527029f, 0.0604011007f,
                                        -0.00749075226f, -0.00350571284f, 0.0014518362f, 0.00017616195f};
   /// (1/2 - Q(x)) / x in x^2, on |x| <= 0.8. 2^-28.2 of Q.
@@ -115,6 +118,11 @@ template <> struct Constants<double> {
   static constexpr std::array log = {0.66666666666666663, 0.40000000000004926, 0.28571428569409718,
                                      0.22222222607256317, 0.18181778327925421, 0.15386990189769559,
                                      0.13252115709773885, 0.13235085666430338};
+  /// 2^-64.5
+  static constexpr std::array log_wide = {0.083333333333333343,   0.012499999999998556,   0.0022321428572136697,
+                                          0.0004340277761107897,  8.8778431456940728e-05, 1.8779861679777577e-05,
+                                          4.0700181212230356e-06, 8.9398956391816696e-07, 2.0907105937087203e-07,
+                                          3.3546180213125969e-08, 1.9553897430787508e-08};
   /// 2^-63.2 and 2^-69.0
   static constexpr std::array sin = {-0.16666666666666666,   0.0083333333333330418,   -0.00019841269840962473,
                                      2.755731907398523e-06,  -2.5052070923661421e-08, 1.6054311695625495e-10,
@@ -144,6 +152,7 @@ template <> struct Constants<double> {
       9.0008601729355721e-11};
   /// For t from 0.799 to 39. 2^-53.8.
   static constexpr double gauss_k = 4;
+  static constexpr double gauss_far = 40;  // Q(40) = 4e-350
   static constexpr std::array gauss = {
       0.75528513041575152,    -0.60789664197189297,    0.38713740074220893,     -0.18652185795954718,
       0.060396574891235691,   -0.0075401889710102711,  -0.0034796923729484811,  0.0016308185336099158,
@@ -229,23 +238,35 @@ template <class T> inline Batch<T> expm1_reduced(const Batch<T>& r) {
   return fma(r * r, polynomial(r, tables::Constants<T>::exp), r);
 }
 
+/// e^r for the rest r.
+template <class T> inline Batch<T> exp_reduced(const Batch<T>& r) {
+  return fma(fma(polynomial(r, tables::Constants<T>::exp), r, Batch<T>(1)), r, Batch<T>(1));
+}
+template <class T> inline Batch<T> exp_clamped(const Batch<T>& x) {
+  using C = tables::Constants<T>;
+  return min(Batch<T>(C::exp_high), max(Batch<T>(C::exp_low), x));
+}
+
 /// e^x with its exponent apart, so that a factor can be multiplied in before the product falls among the subnormals.
 template <class T> inline Scaled<Batch<T>> exp_scaled(const Batch<T>& x) {
-  using C = tables::Constants<T>;
-  const auto [n, r] = reduce_exp(min(Batch<T>(C::exp_high), max(Batch<T>(C::exp_low), x)));
-  return {Batch<T>(1) + expm1_reduced(r), n};
+  const auto [n, r] = reduce_exp(exp_clamped(x));
+  return {exp_reduced(r), n};
 }
 /// e^(head + tail): the error of a large head would be an error of as many last places in the power.
+/// The first for a head between exp_low and exp_high, the second for all.
+template <class T> inline Scaled<Batch<T>> exp_scaled_within(const TwoPart<Batch<T>>& x) {
+  const auto [n, r] = reduce_exp(x.head);
+  return {exp_reduced(r + x.tail), n};
+}
 template <class T> inline Scaled<Batch<T>> exp_scaled(const TwoPart<Batch<T>>& x) {
-  using C = tables::Constants<T>;
-  const auto [n, r] = reduce_exp(min(Batch<T>(C::exp_high), max(Batch<T>(C::exp_low), x.head)));
-  return {Batch<T>(1) + expm1_reduced(r + x.tail), n};
+  return exp_scaled_within(TwoPart<Batch<T>>{exp_clamped(x.head), x.tail});
 }
 template <std::floating_point T> inline Scaled<T> exp_scaled(T x) { return {std::exp(x), T(0)}; }
-template <std::floating_point T> inline Scaled<T> exp_scaled(const TwoPart<T>& x) {
+template <std::floating_point T> inline Scaled<T> exp_scaled_within(const TwoPart<T>& x) {
   const T power = std::exp(x.head);
   return {power == 0 ? power : power + power * x.tail, T(0)};
 }
+template <std::floating_point T> inline Scaled<T> exp_scaled(const TwoPart<T>& x) { return exp_scaled_within(x); }
 
 /// f applied number by number: for rare arguments.
 template <class T, class F> inline Batch<T> each(const Batch<T>& x, F f) {
@@ -338,11 +359,12 @@ template <class T> inline Batch<T> log1p(const Batch<T>& x) {
   return select(x > V(-1) && x < V(infinity), regular, special);
 }
 
-/// log(1 + x) for 0 <= x <= 1 (and NaN): the half of log1p that softplus needs.
+/// log(1 + x) for 0 <= x <= 1 (and NaN), the half of log1p that softplus needs: 2 atanh(d / 2) with d = 2 x / (2 + x)
+/// <= 2/3.
 template <class T> inline Batch<T> log1p_unit(const Batch<T>& x) {
   using V = Batch<T>;
-  const auto upper = x > V(std::numbers::sqrt2_v<T> - 1);
-  return log_reduced(select(upper, V(0.5) * (x - V(1)), x), select(upper, V(1), V(0)));
+  const V d = (x + x) / (V(2) + x), square = d * d;
+  return fma(d * square, polynomial(square, tables::Constants<T>::log_wide), d);
 }
 
 /// log(1 + e^x), without overflow and with relative accuracy as x falls.
@@ -423,9 +445,15 @@ template <class V> inline V sigmoid(const V& x) {
 template <class V> struct Quotient { V value, lost; };
 template <class V> inline Quotient<V> exact_quotient(const V& t, Element<V> k) {
   const V sum = t + V(k), sum_lost = min(t, V(k)) - (sum - max(t, V(k)));  // Dekker's fast two-sum
-  const V value = V(1) / sum, back = value * sum;
-  // 1 - value (sum + sum_lost); 1 - back is exact.
-  return {value, fma(-value, sum_lost, (V(1) - back) - product_error(value, sum, back))};
+  const V value = V(1) / sum;
+  V rest;  // 1 - value sum, which is exact
+  if constexpr (fused) {
+    rest = fma(-value, sum, V(1));
+  } else {
+    const V back = value * sum;
+    rest = (V(1) - back) - product_error(value, sum, back);
+  }
+  return {value, fma(-value, sum_lost, rest)};
 }
 
 /// (polynomial in u = (t - K) / (t + K) = 1 - 2 K q) times q, where q (1 + lost) = 1 / (t + K): the form of the two
@@ -483,18 +511,18 @@ template <class T> inline Batch<T> erfcx(const Batch<T>& x) {
   return select(x < V(0), fma(V(2), power, -positive), positive);
 }
 
-/// The standard Gaussian at |x|, up to 40 (from where on it is 0): its upper tail Q(|x|) = upper 2^exponent and its
+/// The standard Gaussian at |x|, up to gauss_far (where it is 0): its upper tail Q(|x|) = upper 2^exponent and its
 /// density density 2^exponent, of full relative accuracy, from one exponential and one division.
 template <class V> struct GaussianTail {
-  V x;  ///< |x|, at most 40
+  V x;  ///< |x|, at most gauss_far
   V upper, density, exponent;
 };
 template <class V> inline GaussianTail<V> gaussian_tail(const V& x) {
   using T = Element<V>;
   using C = tables::Constants<T>;
   constexpr T inv_sqrt_2pi = T(0.398942280401432677939946059934);
-  const V t = min(V(40), abs(x)), square = t * t;
-  const auto [power, exponent] = exp_scaled(TwoPart<V>{V(-0.5) * square, V(-0.5) * product_error(t, t, square)});
+  const V t = min(V(C::gauss_far), abs(x)), square = t * t;
+  const auto [power, exponent] = exp_scaled_within(TwoPart<V>{V(-0.5) * square, V(-0.5) * product_error(t, t, square)});
   const V centre = fma(-t, polynomial(square, C::gauss_centre), V(0.5));  // here the exponent is 0
   const V tail = power * rational(exact_quotient(t, C::gauss_k), C::gauss_k, C::gauss);
   return {t, select(t < V(0.8), centre, tail), power * V(inv_sqrt_2pi), exponent};
