@@ -37,7 +37,9 @@ struct OnlyValue {
   template <class V> V f(const V& x) const { return 2.0 * x; }
 };
 
-template <class T> bool same_bits(const T* a, const T* b, Index n) { return std::memcmp(a, b, sizeof(T) * n) == 0; }
+template <class T> bool same_bits(const T* a, const T* b, Index n) {
+  return n == 0 || std::memcmp(a, b, sizeof(T) * n) == 0;
+}
 
 template <class T> std::vector<T> ramp(Index n) {
   std::vector<T> x(n);

@@ -7,9 +7,10 @@
 // tape.
 //
 // Rules kept by all of them:
-// - float32 values are within 4 units of the last place of the formula evaluated in double, far tails included, and
-// within 4 subnormal
-//   steps below the smallest normal number (tests/activations/accuracy.cpp).
+// - float32 values are within 4 units of the last place of the formula evaluated in double, far tails included (GELU,
+// on machines
+//   without fused multiply-add: 4.1); below the smallest normal number the unit is the smallest subnormal. float64
+//   values are within 4 of long double (tests/activations/accuracy.cpp).
 // - The branch not taken does not poison: every value is finite where the limit is, at +-infinity too. NaN gives NaN in
 // f.
 // - At a kink the derivative is PyTorch's; second and third derivatives are those on either side, without the impulses
@@ -24,10 +25,10 @@
 namespace gradus::activations {
 
 // Unqualified calls in the templates find these for plain numbers; for batches, argument-dependent lookup finds theirs.
-using simd::abs, simd::copysign, simd::exp, simd::expm1, simd::exp_scaled, simd::fma, simd::gaussian_tail,
+using simd::abs, simd::copysign, simd::exp, simd::expm1, simd::exp_power, simd::fma, simd::gaussian_tail,
     simd::log1p_unit, simd::max, simd::min;
 using simd::polynomial, simd::product, simd::product_error, simd::scale, simd::select, simd::sigmoid, simd::sign,
-    simd::tanh, simd::value;
+    simd::tanh;
 using simd::TwoPart;
 
 struct Info {

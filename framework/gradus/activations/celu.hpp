@@ -24,7 +24,7 @@ struct CELU {
  private:
   // x / alpha with what rounding loses, which the exponential would magnify.
   template <class V> TwoPart<V> quotient(const V& x) const { return product(max(V(-far * alpha), x), 1.0L / alpha); }
-  template <class V> V exponential(const V& x) const { return value(exp_scaled(quotient(x))); }
+  template <class V> V exponential(const V& x) const { return exp_power(quotient(x)).value(); }
 };
 
 }  // namespace gradus::activations

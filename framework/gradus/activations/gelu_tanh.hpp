@@ -15,9 +15,9 @@ struct GELUTanh {
 
   template <class V> V f(const V& x) const {
     const V t = magnitude(x);
-    const auto power = exp_scaled(minus_y(t));
-    const V r = V(1) / (V(1) + value(power));
-    return select(x < V(0), -scale(t * r * power.mantissa, power.exponent), x * r);
+    const auto power = exp_power(minus_y(t));
+    const V r = V(1) / (V(1) + power.value());
+    return select(x < V(0), -power.times(t * r), x * r);
   }
   template <class V> V df(const V& x) const {
     const V t = magnitude(x);
@@ -47,7 +47,7 @@ struct GELUTanh {
   template <class V> static V magnitude(const V& x) { return min(V(32), abs(x)); }
   template <class V> static V dy(const V& t) { return fma(V(3 * k * c) * t, t, V(k)); }
   template <class V> static V d2y(const V& t) { return V(6 * k * c) * t; }
-  template <class V> static Logistic<V> logistic(const V& t) { return Logistic<V>(value(exp_scaled(minus_y(t)))); }
+  template <class V> static Logistic<V> logistic(const V& t) { return Logistic<V>(exp_power(minus_y(t)).value()); }
   // -y for t >= 0, in two parts: y reaches a hundred where e^-y still counts, so a half last place of it would be fifty
   // of the result.
   template <class V> static TwoPart<V> minus_y(const V& t) {

@@ -16,10 +16,10 @@ struct Mish {
 
   template <class V> V f(const V& x) const {
     const V z = max(V(-far), x);
-    const auto power = exp_scaled(-abs(z));
-    const Parts<V> p(x, value(power));
+    const auto power = exp_power(-abs(z));
+    const Parts<V> p(x, power.value());
     const V ratio = z * p.numerator / p.denominator;
-    return select(x < V(0), scale(ratio * power.mantissa, power.exponent), ratio);
+    return select(x < V(0), power.times(ratio), ratio);
   }
   template <class V> V df(const V& x) const {
     const V z = clamped(x);

@@ -12,9 +12,9 @@ struct SiLU {
 
   template <class V> V f(const V& x) const {
     const V z = max(V(-far), x);
-    const auto power = exp_scaled(-abs(z));
-    const V ratio = z / (V(1) + value(power));
-    return select(x < V(0), scale(ratio * power.mantissa, power.exponent), ratio);
+    const auto power = exp_power(-abs(z));
+    const V ratio = z / (V(1) + power.value());
+    return select(x < V(0), power.times(ratio), ratio);
   }
   template <class V> V df(const V& x) const {
     const V t = min(V(far), abs(x));

@@ -37,7 +37,7 @@ struct Softplus {
   // e^-|beta x|, from beta |x| with what rounding loses, which the exponential would magnify.
   template <class V> V power(const V& x) const {
     const TwoPart<V> z = product(min(V(far / beta), abs(x)), beta);
-    return value(exp_scaled(TwoPart<V>{-z.head, -z.tail}));
+    return exp_power(TwoPart<V>{-z.head, -z.tail}).value();
   }
 };
 

@@ -202,9 +202,6 @@ template <class V> inline TwoPart<V> product(const V& x, long double c) {
   return {head, fma(x, V(c_tail), product_error(x, V(c_head), head))};
 }
 
-/// mantissa * 2^exponent, the exponent a whole number: keeps what one number cannot, until the last factor is known.
-template <class V> struct Scaled { V mantissa, exponent; };
-
 /// 2^n for whole n from -126 to 127 (float), -1022 to 1023 (double).
 template <class T> inline Batch<T> power_of_two(const Batch<T>& n) {
   using C = tables::Constants<T>;
@@ -223,7 +220,26 @@ template <class T> inline Batch<T> scale(const Batch<T>& x, const Batch<T>& n) {
   return x * power_of_two(half) * power_of_two(n - half);
 }
 template <std::floating_point T> inline T scale(T x, T n) { return n == 0 ? x : std::ldexp(x, static_cast<int>(n)); }
-template <class V> inline V value(const Scaled<V>& x) { return scale(x.mantissa, x.exponent); }
+
+/// A power e^x as (1 + excess) 2^exponent, the exponent a whole number and |excess| < 1/2: holds what one number cannot
+/// until the last factor is known, and rounds once less, f (1 + excess) being f + f excess.
+template <class V> struct Power {
+  V excess, exponent;
+  V value() const { return scale(V(1) + excess, exponent); }
+  /// factor (1 + excess); the exponent is left to the caller.
+  V mantissa_times(const V& factor) const { return fma(factor, excess, factor); }
+  /// This power times 1 + small.
+  Power raised(const V& small) const { return {fma(excess, small, small) + excess, exponent}; }
+  /// factor e^x, right also where e^x alone is subnormal or 0.
+  V times(const V& factor) const { return scale(mantissa_times(factor), exponent); }
+};
+template <std::floating_point T> struct Power<T> {
+  T power, exponent = 0;
+  T value() const { return power; }
+  T mantissa_times(T factor) const { return factor * power; }
+  Power raised(T small) const { return {power + power * small}; }
+  T times(T factor) const { return factor * power; }
+};
 
 /// x = n ln 2 + r with whole n and |r| <= ln(2) / 2 (a little more by rounding), for x between exp_low and exp_high.
 template <class T> struct Reduced { Batch<T> n, r; };
@@ -238,35 +254,31 @@ template <class T> inline Batch<T> expm1_reduced(const Batch<T>& r) {
   return fma(r * r, polynomial(r, tables::Constants<T>::exp), r);
 }
 
-/// e^r for the rest r.
-template <class T> inline Batch<T> exp_reduced(const Batch<T>& r) {
-  return fma(fma(polynomial(r, tables::Constants<T>::exp), r, Batch<T>(1)), r, Batch<T>(1));
-}
 template <class T> inline Batch<T> exp_clamped(const Batch<T>& x) {
   using C = tables::Constants<T>;
   return min(Batch<T>(C::exp_high), max(Batch<T>(C::exp_low), x));
 }
 
-/// e^x with its exponent apart, so that a factor can be multiplied in before the product falls among the subnormals.
-template <class T> inline Scaled<Batch<T>> exp_scaled(const Batch<T>& x) {
+/// e^x, its exponent apart.
+template <class T> inline Power<Batch<T>> exp_power(const Batch<T>& x) {
   const auto [n, r] = reduce_exp(exp_clamped(x));
-  return {exp_reduced(r), n};
+  return {expm1_reduced(r), n};
 }
 /// e^(head + tail): the error of a large head would be an error of as many last places in the power.
 /// The first for a head between exp_low and exp_high, the second for all.
-template <class T> inline Scaled<Batch<T>> exp_scaled_within(const TwoPart<Batch<T>>& x) {
+template <class T> inline Power<Batch<T>> exp_power_within(const TwoPart<Batch<T>>& x) {
   const auto [n, r] = reduce_exp(x.head);
-  return {exp_reduced(r + x.tail), n};
+  return {expm1_reduced(r + x.tail), n};
 }
-template <class T> inline Scaled<Batch<T>> exp_scaled(const TwoPart<Batch<T>>& x) {
-  return exp_scaled_within(TwoPart<Batch<T>>{exp_clamped(x.head), x.tail});
+template <class T> inline Power<Batch<T>> exp_power(const TwoPart<Batch<T>>& x) {
+  return exp_power_within(TwoPart<Batch<T>>{exp_clamped(x.head), x.tail});
 }
-template <std::floating_point T> inline Scaled<T> exp_scaled(T x) { return {std::exp(x), T(0)}; }
-template <std::floating_point T> inline Scaled<T> exp_scaled_within(const TwoPart<T>& x) {
+template <std::floating_point T> inline Power<T> exp_power(T x) { return {std::exp(x)}; }
+template <std::floating_point T> inline Power<T> exp_power_within(const TwoPart<T>& x) {
   const T power = std::exp(x.head);
-  return {power == 0 ? power : power + power * x.tail, T(0)};
+  return {power == 0 ? power : power + power * x.tail};
 }
-template <std::floating_point T> inline Scaled<T> exp_scaled(const TwoPart<T>& x) { return exp_scaled_within(x); }
+template <std::floating_point T> inline Power<T> exp_power(const TwoPart<T>& x) { return exp_power_within(x); }
 
 /// f applied number by number: for rare arguments.
 template <class T, class F> inline Batch<T> each(const Batch<T>& x, F f) {
@@ -294,7 +306,7 @@ template <class T> inline Batch<T> rsqrt(const Batch<T>& x) { return Batch<T>(1)
 // ---------------------------------------------------------------------------------------------------------------------
 // Exponentials and logarithms.
 
-template <class T> inline Batch<T> exp(const Batch<T>& x) { return value(exp_scaled(x)); }
+template <class T> inline Batch<T> exp(const Batch<T>& x) { return exp_power(x).value(); }
 
 /// e^x - 1, of full relative accuracy near 0.
 template <class T> inline Batch<T> expm1(const Batch<T>& x) {
@@ -458,33 +470,32 @@ template <class V> inline Quotient<V> exact_quotient(const V& t, Element<V> k) {
 
 /// (polynomial in u = (t - K) / (t + K) = 1 - 2 K q) times q, where q (1 + lost) = 1 / (t + K): the form of the two
 /// functions below (after Shepherd and Laframboise 1981, with a denominator so that one division serves both). An error
-/// of q would come back up to 2.3 times larger, hence its lost part.
+/// of q would come back up to 2.3 times larger, hence its lost part. The result still wants the factor 1 + lost.
 template <class V, class T, std::size_t N>
 inline V rational(const Quotient<V>& q, T k, const std::array<T, N>& coefficients) {
   const V u = fma(V(-2 * k) * q.value, q.lost, fma(V(-2 * k), q.value, V(1)));
-  const V series = q.value * polynomial(u, coefficients);
-  return fma(series, q.lost, series);
+  return q.value * polynomial(u, coefficients);
 }
 
-/// erfcx(t) = e^(t^2) erfc(t) for t >= 0.
-template <class V> inline V erfcx_positive(const V& t) {
+/// erfcx(t) = e^(t^2) erfc(t) for t >= 0, wanting a factor 1 + lost.
+template <class V> inline Quotient<V> erfcx_positive(const V& t) {
   using C = tables::Constants<Element<V>>;
   Quotient<V> q = exact_quotient(t, C::erfcx_k);
   q.lost = select(t < V(1e6), q.lost, V(0));  // splitting a huge t would overflow
-  return rational(q, C::erfcx_k, C::erfcx);
+  return {rational(q, C::erfcx_k, C::erfcx), q.lost};
 }
 
 /// e^-(x^2), the rounding of the square undone.
-template <class V> inline Scaled<V> exp_minus_square(const V& x) {
+template <class V> inline Power<V> exp_minus_square(const V& x) {
   const V square = x * x;
-  return exp_scaled(TwoPart<V>{-square, -product_error(x, x, square)});
+  return exp_power(TwoPart<V>{-square, -product_error(x, x, square)});
 }
 
 /// erfc(|x|).
 template <class T> inline Batch<T> erfc_magnitude(const Batch<T>& x) {
   const Batch<T> t = min(Batch<T>(30), abs(x));  // erfc(30) is 0
-  const auto [mantissa, exponent] = exp_minus_square(t);
-  return scale(mantissa * erfcx_positive(t), exponent);
+  const Quotient<Batch<T>> factor = erfcx_positive(t);
+  return exp_minus_square(t).raised(factor.lost).times(factor.value);
 }
 
 /// erf(x) for |x| up to 0.75.
@@ -505,9 +516,10 @@ template <class T> inline Batch<T> erfc(const Batch<T>& x) {
 /// e^(x^2) erfc(x).
 template <class T> inline Batch<T> erfcx(const Batch<T>& x) {
   using V = Batch<T>;
-  const V positive = erfcx_positive(abs(x));
+  const Quotient<V> factor = erfcx_positive(abs(x));
+  const V positive = fma(factor.value, factor.lost, factor.value);
   const V t = min(V(30), abs(x)), square = t * t;
-  const V power = value(exp_scaled(TwoPart<V>{square, product_error(t, t, square)}));
+  const V power = exp_power(TwoPart<V>{square, product_error(t, t, square)}).value();
   return select(x < V(0), fma(V(2), power, -positive), positive);
 }
 
@@ -522,10 +534,11 @@ template <class V> inline GaussianTail<V> gaussian_tail(const V& x) {
   using C = tables::Constants<T>;
   constexpr T inv_sqrt_2pi = T(0.398942280401432677939946059934);
   const V t = min(V(C::gauss_far), abs(x)), square = t * t;
-  const auto [power, exponent] = exp_scaled_within(TwoPart<V>{V(-0.5) * square, V(-0.5) * product_error(t, t, square)});
+  const Power<V> power = exp_power_within(TwoPart<V>{V(-0.5) * square, V(-0.5) * product_error(t, t, square)});
   const V centre = fma(-t, polynomial(square, C::gauss_centre), V(0.5));  // here the exponent is 0
-  const V tail = power * rational(exact_quotient(t, C::gauss_k), C::gauss_k, C::gauss);
-  return {t, select(t < V(0.8), centre, tail), power * V(inv_sqrt_2pi), exponent};
+  const Quotient<V> q = exact_quotient(t, C::gauss_k);
+  const V tail = power.raised(q.lost).mantissa_times(rational(q, C::gauss_k, C::gauss));
+  return {t, select(t < V(0.8), centre, tail), power.mantissa_times(V(inv_sqrt_2pi)), power.exponent};
 }
 
 }  // namespace gradus::simd
