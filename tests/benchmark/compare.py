@@ -4,7 +4,8 @@
     cmake --preset release -DGRADUS_BENCHMARK_LIBTORCH=ON && cmake --build build/release
     tests/benchmark/compare.py build/release --threads 2 --rounds 3
 
-Each cell is the median of the rounds' medians. libtorch runs at its best settings; those of the other side are the defaults.
+Each cell is the median of the rounds' medians; "quiet" is the ratio of the rounds' best p10, which other work on the machine
+disturbs less. libtorch runs at its best settings; those of the other side are the defaults.
 """
 import argparse
 import json
@@ -54,8 +55,8 @@ def main():
              for program in programs]
     workloads = arguments.workloads or [name for name in known[0] if name in known[1]]
 
-    print("| workload | threads | gradus ms | libtorch ms | libtorch / gradus | RSS MiB | start ms |")
-    print("|---|--:|--:|--:|--:|--:|--:|")
+    print("| workload | threads | gradus ms | libtorch ms | libtorch / gradus | quiet | RSS MiB | start ms |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for workload in workloads:
         for threads in arguments.threads:
             environments = [dict(os.environ, OMP_NUM_THREADS=str(threads)), libtorch_environment(threads)]
@@ -71,14 +72,18 @@ def main():
             def median(side, field):
                 return statistics.median(run[field] for run in runs[side])
 
+            def quiet(side):
+                return min(run["p10_ms"] for run in runs[side])
+
             ours, theirs = median(0, "median_ms"), median(1, "median_ms")
             print(f"| {workload} | {threads} | {ours:.4g} | {theirs:.4g} | {theirs / ours:.2f} "
+                  f"| {quiet(1) / quiet(0):.2f} "
                   f"| {median(0, 'peak_rss_mib'):.0f} / {median(1, 'peak_rss_mib'):.0f} "
                   f"| {median(0, 'startup_ms'):.0f} / {median(1, 'startup_ms'):.0f} |", flush=True)
             for field in runs[0][0]:
                 if field.endswith("ns_per_op") or (field.startswith("fwd") and field.endswith("_ms")):
                     print(f"| {workload}: {field} | {threads} | {median(0, field):.4g} | {median(1, field):.4g} "
-                          f"| {median(1, field) / median(0, field):.2f} | | |", flush=True)
+                          f"| {median(1, field) / median(0, field):.2f} | | | |", flush=True)
 
 
 if __name__ == "__main__":
