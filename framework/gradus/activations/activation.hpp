@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gradus/activations/function.hpp"
 #include "gradus/core/simd_math.hpp"
 
 namespace gradus::activations {
@@ -37,8 +38,6 @@ struct Info {
   bool monotone;  ///< never falls, with the default parameters
   bool smooth;    ///< has derivatives of every order everywhere, with the default parameters
 };
-
-enum class Domain { any, positive, not_negative };
 
 /// A parameter of the activation A, in PyTorch's order.
 template <class A> struct Parameter {

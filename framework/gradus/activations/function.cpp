@@ -2,6 +2,7 @@
 
 #include <cxxabi.h>
 
+#include <cmath>
 #include <cstdlib>
 
 #include "gradus/core/format.hpp"
@@ -44,6 +45,13 @@ double Function::operator()(int order, double x) const {
   double y = 0;
   evaluate(order, &x, &y, 1);
   return y;
+}
+
+void check_parameter(std::string_view activation, std::string_view parameter, double value, Domain domain) {
+  if (!std::isfinite(value)) failf(activation, "{} must be finite, got {}", parameter, value);
+  if (domain == Domain::positive && !(value > 0)) failf(activation, "{} must be positive, got {}", parameter, value);
+  if (domain == Domain::not_negative && !(value >= 0))
+    failf(activation, "{} must not be negative, got {}", parameter, value);
 }
 
 std::string type_name(const std::type_info& type) {

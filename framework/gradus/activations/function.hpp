@@ -67,6 +67,12 @@ class Function {
   std::shared_ptr<const State> state_;
 };
 
+/// What values a parameter may have, besides being finite.
+enum class Domain { any, positive, not_negative };
+
+/// Throws, naming both, when the value of a parameter is out of its domain.
+void check_parameter(std::string_view activation, std::string_view parameter, double value, Domain domain);
+
 /// The name of a type without its namespaces: "Softsign".
 std::string type_name(const std::type_info& type);
 

@@ -12,7 +12,8 @@
 namespace gradus::activations {
 
 /// Whether A gives its derivative of that order, as a template on V.
-template <class A, int order> consteval bool gives() {
+template <class A, int order>
+consteval bool gives() {
   using V = simd::Batch<float>;
   if constexpr (order == 0) return requires(const A& a, const V& x) {
       { a.f(x) } -> std::convertible_to<V>;
@@ -39,7 +40,8 @@ template <class T, class F>
   for (Index i = 0; i < batches; ++i, x += V::size, y += V::size, g += step) (V::load(g) * f(V::load(x))).store(y);
 }
 
-template <class T, class F> void run_all(const F& f, const T* x, const T* g, T* y, Index n) {
+template <class T, class F>
+void run_all(const F& f, const T* x, const T* g, T* y, Index n) {
   using V = simd::Batch<T>;
   alignas(V::alignment) T ones[V::size];
   V(1).store_aligned(ones);
@@ -55,7 +57,8 @@ template <class T, class F> void run_all(const F& f, const T* x, const T* g, T* 
 }
 
 /// The derivative of that order of `a` over arrays; nothing when A does not give it.
-template <class A, class T> void apply(const A& a, int order, const T* x, const T* g, T* y, Index n) {
+template <class A, class T>
+void apply(const A& a, int order, const T* x, const T* g, T* y, Index n) {
   using V = simd::Batch<T>;
   if (order == 0) run_all([a](const V& v) -> V { return a.f(v); }, x, g, y, n);
   if constexpr (gives<A, 1>())
@@ -66,7 +69,8 @@ template <class A, class T> void apply(const A& a, int order, const T* x, const 
     if (order == 3) run_all([a](const V& v) -> V { return a.d3f(v); }, x, g, y, n);
 }
 
-template <class A> class KernelsOf final : public Function::Kernels {
+template <class A>
+class KernelsOf final : public Function::Kernels {
  public:
   explicit KernelsOf(A a) : a_(std::move(a)) {}
   void apply(int order, const float* x, const float* g, float* y, Index n) const override {
@@ -82,9 +86,17 @@ template <class A> class KernelsOf final : public Function::Kernels {
 
 }  // namespace detail
 
-/// The Function of a struct. Without a name it has that of the struct's `info`, or of its type.
-template <class A> Function make_function(A a, std::string name = {}) {
+/// The Function of a struct. Throws when a parameter of a built-in one is out of its range. Without a name it has that
+/// of the struct's `info`, or of its type.
+template <class A>
+Function make_function(A a, std::string name = {}) {
   static_assert(gives<A, 0>(), "an activation has a member `template <class V> V f(const V& x) const`");
+  if constexpr (requires {
+                  A::info;
+                  A::parameters;
+                })
+    for (const auto& parameter : A::parameters)
+      check_parameter(A::info.name, parameter.name, a.*parameter.member, parameter.domain);
   Traits traits;
   if constexpr (requires { A::info; }) {
     if (name.empty()) name = A::info.name;

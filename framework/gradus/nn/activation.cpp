@@ -45,9 +45,9 @@ Sigmoid::Sigmoid() : Activation(activations::Sigmoid{}) {}
 Hardswish::Hardswish() : Activation(activations::HardSwish{}) {}
 Softshrink::Softshrink(double lambda) : Activation(activations::Softshrink{lambda}) {}
 
-PReLU::PReLU(const Options& options)
-    : weight(full({options.num_parameters}, options.init, {.requires_grad = true})) {
+PReLU::PReLU(const Options& options) {
   if (options.num_parameters < 1) failf("PReLU", "{} slopes; at least 1 is needed", options.num_parameters);
+  weight = full({options.num_parameters}, options.init, {.requires_grad = true});
 }
 
 ActivationProbe::ActivationProbe() : before_(probe) { probe = this; }

@@ -39,7 +39,8 @@ void register_activation(const std::string& name, const activations::Function& f
 template <class A>
   requires(!std::is_convertible_v<A, activations::Function>)
 void register_activation(const std::string& name, A activation) {
-  register_activation(name, activations::make_function(std::move(activation), name));
+  // Qualified: the argument's own namespace has a function of this name as well.
+  nn::register_activation(name, activations::make_function(std::move(activation), name));
 }
 
 struct ReLU : Activation { ReLU(); };

@@ -72,21 +72,21 @@ void zeros_(Tensor& tensor) { constant_(tensor, 0); }
 void ones_(Tensor& tensor) { constant_(tensor, 1); }
 
 void uniform_(Tensor& tensor, double low, double high, Generator* generator) {
-  if (!(low <= high)) failf("uniform_", "the bounds {} and {} are in the wrong order", low, high);
+  if (!(low <= high) || !std::isfinite(high - low))
+    failf("uniform_", "the bounds {} and {} must be finite and in order", low, high);
   uniform_with("uniform_", tensor, low, high, generator);
 }
 
 void normal_(Tensor& tensor, double mean, double deviation, Generator* generator) {
-  if (!(deviation >= 0)) failf("normal_", "a standard deviation of {} is negative", deviation);
+  if (!(deviation >= 0) || !std::isfinite(deviation) || !std::isfinite(mean))
+    failf("normal_", "N({}, {}^2): the standard deviation must not be negative, both finite", mean, deviation);
   normal_with("normal_", tensor, mean, deviation, generator);
 }
 
 void trunc_normal_(Tensor& tensor, double mean, double deviation, double low, double high, Generator* generator) {
-  if (!(deviation > 0)) failf("trunc_normal_", "a standard deviation of {} is not positive", deviation);
-  // By rejection, so the interval must not lie in a tail that is hardly ever hit.
-  const double inside = 0.5 * (std::erf((high - mean) / deviation / std::sqrt(2)) - std::erf((low - mean) / deviation / std::sqrt(2)));
-  if (!(inside > 1e-4))
-    failf("trunc_normal_", "the interval [{}, {}] holds {:.3g} of N({}, {}^2); at least 1e-4 is needed", low, high, inside, mean, deviation);
+  if (!(deviation > 0) || !std::isfinite(deviation) || !std::isfinite(mean))
+    failf("trunc_normal_", "N({}, {}^2): the standard deviation must be positive, both finite", mean, deviation);
+  if (!(low < high)) failf("trunc_normal_", "the bounds {} and {} are in the wrong order", low, high);
   write("trunc_normal_", tensor, [&]<class T>(T* x) {
     kernels::truncated_normal<T>(next_draw(generator), T(mean), T(deviation), T(low), T(high), x, tensor.numel());
   });

@@ -45,7 +45,8 @@ Tensor derivative(const Function& f, int order, const Tensor& x) {
 }
 
 // A built-in activation with its default parameters is made once.
-template <class A> const Function& shared() {
+template <class A>
+const Function& shared() {
   static const Function function = activations::make_function(A{});
   return function;
 }
@@ -68,7 +69,8 @@ Tensor leaky_relu(const Tensor& x, double negative_slope) {
   return activate(activations::make_function(activations::LeakyReLU{negative_slope}), x);
 }
 Tensor elu(const Tensor& x, double alpha) {
-  return alpha == 1 ? activate(shared<activations::ELU>(), x) : activate(activations::make_function(activations::ELU{alpha}), x);
+  return alpha == 1 ? activate(shared<activations::ELU>(), x)
+                    : activate(activations::make_function(activations::ELU{alpha}), x);
 }
 Tensor celu(const Tensor& x, double alpha) { return activate(activations::make_function(activations::CELU{alpha}), x); }
 Tensor softplus(const Tensor& x, double beta, double threshold) {
@@ -80,16 +82,20 @@ Tensor softshrink(const Tensor& x, double lambda) {
 
 Tensor prelu(const Tensor& x, const Tensor& slope) {
   const Index channels = slope.numel();
-  Tensor s = slope;
-  if (channels != 1) {
+  Tensor s;
+  if (channels == 1) {
+    s = slope.reshape(Shape{});  // also for an x without axes
+  } else {
     const std::size_t axis = x.dim() >= 2 ? 1 : 0;
     if (x.dim() == 0 || x.shape()[axis] != channels)
-      failf("prelu", "{} slopes for x of shape {}; one is needed, or one for each channel of axis {}", channels, x.shape(), axis);
+      failf("prelu", "{} slopes for x of shape {}; one is needed, or one for each channel of axis {}", channels,
+            x.shape(), axis);
     Shape shape = Shape::of(x.shape().size(), 1);
     shape[axis] = channels;
     s = slope.reshape(shape);
   }
-  return where(x > 0.0, x, s * x);
+  // min(x, 0), so that an infinite x > 0 is not multiplied with the 0 that comes back from the branch not taken.
+  return where(x > 0.0, x, s * minimum(x, 0.0));
 }
 
 }  // namespace gradus
