@@ -22,10 +22,10 @@ nn::Sequential lenet(const Shape& image, Index classes, const LenetOptions& opti
       nn::Conv2d{6, 16, kernel, {.padding = second}}, nn::activation(options.activation), nn::MaxPool2d{2},
       nn::Flatten{},
       nn::Linear{16 * after(image[1]) * after(image[2]), 120}, nn::activation(options.activation)};
-  if (options.dropout > 0) net.push_back(nn::Dropout{options.dropout});
+  if (options.dropout != 0) net.push_back(nn::Dropout{options.dropout});
   net.push_back(nn::Linear{120, 84});
   net.push_back(nn::activation(options.activation));
-  if (options.dropout > 0) net.push_back(nn::Dropout{options.dropout});
+  if (options.dropout != 0) net.push_back(nn::Dropout{options.dropout});
   net.push_back(nn::Linear{84, classes});
   return net;
 }

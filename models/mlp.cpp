@@ -14,7 +14,7 @@ nn::Sequential mlp(Index inputs, Index outputs, const MlpOptions& options) {
     net.push_back(nn::Linear{width, hidden, {.bias = !options.batch_norm}});
     if (options.batch_norm) net.push_back(nn::BatchNorm1d{hidden});
     net.push_back(nn::activation(options.activation));
-    if (options.dropout > 0) net.push_back(nn::Dropout{options.dropout});
+    if (options.dropout != 0) net.push_back(nn::Dropout{options.dropout});
     width = hidden;
   }
   net.push_back(nn::Linear{width, outputs});
