@@ -12,5 +12,6 @@
 #include "gradus/nn/loss.hpp"
 #include "gradus/nn/module.hpp"
 #include "gradus/nn/pool.hpp"
+#include "gradus/nn/residual.hpp"
 #include "gradus/nn/sequential.hpp"
 #include "gradus/nn/serialize.hpp"
