@@ -24,19 +24,38 @@ Loss or_cross_entropy(const Loss& loss) {
   return [](const Tensor& output, const Tensor& target) { return nn::cross_entropy(output, target); };
 }
 
-Metric or_accuracy(const Metric& metric) { return metric ? metric : Metric(accuracy); }
-
+// Switches a model to eval mode, and at the end each of its modules back to the mode that it had: some may be frozen on
+// purpose.
 class EvalMode {
  public:
-  explicit EvalMode(nn::Module& model) : model_(model), before_(model.training()) { model.eval(); }
-  ~EvalMode() { model_.train(before_); }
+  explicit EvalMode(nn::Module& model) {
+    modes_.emplace_back(&model, model.training());
+    Collect collect(modes_);
+    model.visit(collect);
+    model.eval();
+  }
+  ~EvalMode() {
+    // A module comes before those inside of it, so the last word on each is its own.
+    for (const auto& [module, training] : modes_) module->train(training);
+  }
   EvalMode(const EvalMode&) = delete;
   EvalMode& operator=(const EvalMode&) = delete;
 
  private:
-  nn::Module& model_;
-  bool before_;
+  using Modes = std::vector<std::pair<nn::Module*, bool>>;
+  struct Collect final : nn::Visitor {
+    explicit Collect(Modes& m) : modes(m) {}
+    void on_module(const std::string& /*path*/, nn::Module& module) override {
+      modes.emplace_back(&module, module.training());
+    }
+    Modes& modes;
+  };
+  Modes modes_;
 };
+
+void check_batch_size(const char* operation, Index batch_size) {
+  if (batch_size < 1) failf(operation, "a batch_size of {}; at least 1 is needed", batch_size);
+}
 
 bool finite(const Tensor& x) {
   return dispatch(x.dtype(), [&]<class T> { return kernels::all_finite(x.data<T>(), x.numel()); });
@@ -51,6 +70,7 @@ NamedTensors copied(const NamedTensors& state) {
 }  // namespace
 
 std::string first_non_finite(nn::Module& model, const Tensor& x) {
+  if (!finite(x)) return "input";
   for (const auto& [name, parameter] : model.named_parameters())
     if (!finite(parameter)) return "parameter " + name;
   const NoGrad no_grad;
@@ -63,9 +83,10 @@ std::string first_non_finite(nn::Module& model, const Tensor& x) {
   return "loss";
 }
 
-Evaluation evaluate(nn::Module& model, const data::Dataset& dataset, const Loss& loss, const Metric& metric, Index batch_size) {
+Evaluation evaluate(nn::Module& model, const data::Dataset& dataset, const Loss& loss, const Metric& metric,
+                    Index batch_size) {
   const Loss measure = or_cross_entropy(loss);
-  const Metric score = or_accuracy(metric);
+  check_batch_size("evaluate", batch_size);
   const NoGrad no_grad;
   const EvalMode eval(model);
   const Index n = dataset.size();
@@ -75,23 +96,27 @@ Evaluation evaluate(nn::Module& model, const data::Dataset& dataset, const Loss&
     const Index stop = std::min(n, start + batch_size);
     const Tensor y = dataset.y.slice(0, start, stop), output = model(dataset.x.slice(0, start, stop));
     const double share = double(stop - start) / double(n);
-    total.loss += share * measure(output, y).item();
-    total.metric += share * score(output, y);
+    const double value = measure(output, y).item();
+    total.loss += share * value;
+    total.metric += share * (metric ? metric(output, y) : y.dtype() == int64 ? accuracy(output, y) : -value);
   }
   return total;
 }
 
 Tensor predict(nn::Module& model, const Tensor& x, Index batch_size) {
+  check_batch_size("predict", batch_size);
   const NoGrad no_grad;
   const EvalMode eval(model);
   std::vector<Tensor> parts;
-  for (Index start = 0; start < x.shape()[0]; start += batch_size) parts.push_back(model(x.slice(0, start, start + batch_size)));
+  for (Index start = 0; start < x.shape()[0]; start += batch_size)
+    parts.push_back(model(x.slice(0, start, start + batch_size)));
   return parts.empty() ? model(x) : cat(parts, 0);
 }
 
 History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& loader, const FitOptions& options) {
   if (options.epochs < 0) failf("fit", "{} epochs", options.epochs);
-  if (options.accumulate < 1) failf("fit", "gradients of {} batches are to be averaged; at least 1 is needed", options.accumulate);
+  if (options.accumulate < 1)
+    failf("fit", "gradients of {} batches are to be averaged; at least 1 is needed", options.accumulate);
   if (!(options.clip_norm >= 0)) failf("fit", "a clip_norm of {} is negative", options.clip_norm);
   if ((options.patience > 0 || options.keep_best) && options.validation == nullptr)
     fail("fit", "patience and keep_best need validation data");
@@ -105,6 +130,12 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
   std::optional<report::Progress> bar;
   if (options.progress) bar.emplace(batches * options.epochs, "training", report::Progress::Options{.unit = "batches"});
 
+  const auto finish = [&] {
+    if (!best_state.empty()) model.load_state_dict(best_state);
+    model.train();
+    return std::move(history);
+  };
+
   for (int epoch = 0; epoch < options.epochs; ++epoch) {
     model.train();
     const auto start = std::chrono::steady_clock::now();
@@ -114,12 +145,13 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
     optimizer.zero_grad();
     for (const auto& [x, y] : loader) {
       // The last group of an epoch may be smaller.
-      const std::int64_t group = std::min<std::int64_t>(options.accumulate, batches - batch / options.accumulate * options.accumulate);
+      const std::int64_t group =
+          std::min<std::int64_t>(options.accumulate, batches - batch / options.accumulate * options.accumulate);
       const Tensor value = loss(model(x), y);
       const double number = value.item();
       if (!std::isfinite(number)) {
         history.divergence = Divergence{epoch, step, first_non_finite(model, x)};
-        return history;
+        return finish();
       }
       (group == 1 ? value : value / double(group)).backward();
       total += number * double(x.shape()[0]);
@@ -134,9 +166,13 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
       if (options.schedule != nullptr) options.schedule->step();
       const bool go_on = !options.on_step || options.on_step({epoch, step, number, lr, norm});
       optimizer.zero_grad();
-      if (!go_on) return history;
+      if (!go_on) return finish();
     }
-    EpochRecord record{epoch, optimizer.lr(), samples > 0 ? total / double(samples) : nan, nan, nan,
+    EpochRecord record{epoch,
+                       optimizer.lr(),
+                       samples > 0 ? total / double(samples) : nan,
+                       nan,
+                       nan,
                        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
     if (options.validation != nullptr) {
       const Evaluation result = evaluate(model, *options.validation, loss, options.metric);
@@ -155,9 +191,7 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
       break;
     }
   }
-  if (options.keep_best && !best_state.empty()) model.load_state_dict(best_state);
-  model.train();
-  return history;
+  return finish();
 }
 
 }  // namespace gradus::train

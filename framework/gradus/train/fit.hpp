@@ -29,7 +29,7 @@ struct StepRecord {
   std::int64_t step;  ///< optimiser steps so far, this one included
   double loss;
   double lr;
-  double grad_norm;   ///< before clipping; NaN unless it is clipped
+  double grad_norm;  ///< before clipping; NaN unless it is clipped
 };
 
 struct EpochRecord {
@@ -38,7 +38,7 @@ struct EpochRecord {
   double train_loss;  ///< mean over the samples seen, while the weights moved
   double val_loss;    ///< NaN without validation data
   double val_metric;
-  double seconds;     ///< of training, without validation
+  double seconds;  ///< of training, without validation
 };
 
 /// Where a run stopped making sense.
@@ -59,20 +59,21 @@ struct FitOptions {
   int epochs = 10;
   const data::Dataset* validation = nullptr;  ///< evaluated after every epoch
   Loss loss = {};                             ///< default: nn::cross_entropy
-  Metric metric = {};                         ///< default: accuracy; larger is better
-  double clip_norm = 0;                       ///< largest allowed norm of all gradients together; 0: no clipping
-  int accumulate = 1;                         ///< batches whose gradients are averaged into one step
-  optim::Schedule* schedule = nullptr;        ///< advanced after every step
-  int patience = 0;                           ///< stop after this many epochs without a better val_metric; 0: never
-  bool keep_best = false;                     ///< at the end, give the model the state of the best epoch
-  bool progress = false;                      ///< a bar on stderr, if that is a terminal
+  Metric metric = {};    ///< larger is better; default: accuracy, or minus the loss where targets are no classes
+  double clip_norm = 0;  ///< largest allowed norm of all gradients together; 0: no clipping
+  int accumulate = 1;    ///< batches whose gradients are averaged into one step
+  optim::Schedule* schedule = nullptr;  ///< advanced after every step
+  int patience = 0;                     ///< stop after this many epochs without a better val_metric; 0: never
+  bool keep_best = false;               ///< at the end, however it came, give the model the state of the best epoch
+  bool progress = false;                ///< a bar on stderr, if that is a terminal
   /// After each step; the gradients are still there. Returns false to stop at once, in the middle of the epoch.
   std::function<bool(const StepRecord&)> on_step = {};
   /// After each epoch. Returns false to stop.
   std::function<bool(const EpochRecord&)> on_epoch = {};
 };
 
-/// Trains `model`, which is left in training mode. A loss that is NaN or infinite ends the run and is reported in the history.
+/// Trains `model`, which is left in training mode. A loss that is NaN or infinite ends the run and is reported in the
+/// history.
 History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& loader, const FitOptions& options);
 
 struct Evaluation {
@@ -84,8 +85,8 @@ Evaluation evaluate(nn::Module& model, const data::Dataset& dataset, const Loss&
 /// The outputs for all of x, batch by batch, in eval mode and without recording.
 Tensor predict(nn::Module& model, const Tensor& x, Index batch_size = 512);
 
-/// The first parameter or activation of `model` at input `x` that is not finite, e.g. "parameter 2.weight" or "activation 1 (elu)";
-/// "loss" when all are.
+/// The first parameter or activation of `model` at input `x` that is not finite, e.g. "input", "parameter 2.weight",
+/// "activation 1 (elu)"; "loss" when all are.
 std::string first_non_finite(nn::Module& model, const Tensor& x);
 
 }  // namespace gradus::train
