@@ -9,11 +9,13 @@
 #include <fmt/format.h>
 
 #include <gradus/activations/registry.hpp>
+#include <gradus/core/allocator.hpp>
 #include <gradus/data/cifar.hpp>
 #include <gradus/data/csv.hpp>
 #include <gradus/data/digits.hpp>
 #include <gradus/data/idx.hpp>
 #include <gradus/data/loader.hpp>
+#include <gradus/data/standardize.hpp>
 #include <gradus/models/lenet.hpp>
 #include <gradus/models/mlp.hpp>
 #include <gradus/nn.hpp>
@@ -48,17 +50,6 @@ data::CsvOptions csv_options(const Settings& settings) {
   const auto [stop, error] = std::from_chars(settings.target.data(), end, column);
   options.target = error == std::errc{} && stop == end ? data::Column(column) : data::Column(settings.target);
   return options;
-}
-
-// For images, one mean and deviation per channel; for tables, per column.
-void standardise(Parts& parts) {
-  const Tensor& x = parts.train.x;
-  const bool images = x.dim() == 4;
-  const std::vector<Index> axes = images ? std::vector<Index>{0, 2, 3} : std::vector<Index>{0};
-  const Tensor average = x.mean({.axes = axes, .keepdim = true});
-  const Tensor deviation = x.var({.axes = axes, .correction = 0, .keepdim = true}).sqrt();
-  const Tensor scale = where(deviation == 0.0, 1.0, deviation);  // a constant column stays at 0
-  for (data::Dataset* part : {&parts.train, &parts.validation, &parts.test}) part->x = (part->x - average) / scale;
 }
 
 nn::Sequential build(const Settings& settings, const Parts& parts, const RunOptions& options) {
@@ -168,7 +159,12 @@ Parts load(const Settings& settings) {
   parts.sample.erase(0);
   if (parts.train.size() < settings.batch_size)
     fail("--batch-size", fmt::format("{} samples, but the training part has only {}", settings.batch_size, parts.train.size()));
-  standardise(parts);
+  // Large data are copied once by the split and once by standardising; neither leftover is needed while training.
+  rest = {};
+  memory::empty_cache();
+  const data::Standardize standardise{parts.train.x};  // per channel of images, per column of tables
+  for (data::Dataset* part : {&parts.train, &parts.validation, &parts.test}) *part = standardise(*part);
+  memory::empty_cache();
   parts.description = fmt::format("{}: {} samples to train on, {} to choose the learning rate with, {} to test on; inputs {}, {} classes",
                                   settings.data, parts.train.size(), parts.validation.size(), parts.test.size(),
                                   to_string(parts.sample), parts.classes);

@@ -73,7 +73,7 @@ refuses() {
 }
 refuses "/nowhere" --data mnist --root /nowhere
 refuses "--root" --data mnist
-refuses "train-images-idx3-ubyte" --data mnist --root "$work/broken"
+refuses "is cut short" --data mnist --root "$work/broken"
 refuses "gleu" --activations relu,gleu
 refuses "elu is named twice" --activations elu,elu
 refuses "line 2" --data "$work/ragged.csv"

@@ -428,7 +428,8 @@ TEST_CASE("misuse is named") {
   check_contains(message([&] {
                    SGD{NamedTensors{{"w", a.detach()}}};
                  }),
-                 {"\"w\"", "(2)", "does not require a gradient"});
+                 {"no parameters to train", "none requires a gradient"});
+  check_contains(message([&] { SGD{{a, Tensor::make("labels", {2}, int64)}}; }), {"\"1\"", "(2)", "int64"});
   check_contains(message([&] { SGD{{a * 2}}; }), {"\"0\"", "(2)", "leaves"});
   check_contains(message([&] { SGD{{a, Tensor{}}}; }), {"\"1\" is undefined"});
 
@@ -448,4 +449,14 @@ TEST_CASE("misuse is named") {
   a.set_data(zeros({3}));
   a.set_grad(ones({3}));
   check_contains(message([&] { optimizer.step(); }), {"\"0\"", "float32 (3)", "momentum_buffer is float64 (2)"});
+}
+
+TEST_CASE("frozen parameters among the others are left alone") {
+  Tensor trained = full({2}, 1.0, {.requires_grad = true});
+  const Tensor frozen = full({3}, 5.0);
+  SGD optimizer{{frozen, trained}, {.lr = 0.5}};
+  (trained * trained).sum().backward();
+  optimizer.step();
+  CHECK(trained.data<float>()[0] == 0.0F);
+  CHECK(frozen.data<float>()[0] == 5.0F);
 }

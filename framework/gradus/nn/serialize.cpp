@@ -5,8 +5,9 @@
 
 namespace gradus {
 
-void save(nn::Module& module, const std::filesystem::path& path) {
-  save_safetensors(path, module.state_dict(), {{"format", "pt"}});
+void save(const nn::Module& module, const std::filesystem::path& path) {
+  // visit() hands out references for those who change things; writing them down does not.
+  save_safetensors(path, const_cast<nn::Module&>(module).state_dict(), {{"format", "pt"}});
 }
 
 void load(nn::Module& module, const std::filesystem::path& path) {

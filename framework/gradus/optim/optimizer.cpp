@@ -52,9 +52,7 @@ void Optimizer::add_group(const Parameters& parameters) {
             "parameter \"{}\" of shape {} is the result of an operation; only leaves can be trained. Use "
             "detach().clone()",
             label, p.shape());
-    if (!p.requires_grad())
-      failf(name_, "parameter \"{}\" of shape {} does not require a gradient; call requires_grad_(), or leave it out",
-            label, p.shape());
+    if (!is_floating(p.dtype())) failf(name_, "parameter \"{}\" of shape {} is {}", label, p.shape(), p.dtype());
     parameters_.push_back(p);
     slots_.push_back({p, label, groups_, 0, std::vector<Tensor>(state_names_.size())});
   }
@@ -62,7 +60,9 @@ void Optimizer::add_group(const Parameters& parameters) {
 }
 
 void Optimizer::check_parameters() const {
-  if (slots_.empty()) fail(name_, "there are no parameters to train");
+  // Frozen parameters may be among them, as in model.parameters() of a model that is partly frozen: they never have a gradient.
+  const bool any = std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.parameter.requires_grad(); });
+  if (!any) fail(name_, "there are no parameters to train: none requires a gradient; call requires_grad_()");
   std::unordered_map<const Storage*, const Slot*> storages;
   std::unordered_map<std::string_view, const Slot*> names;
   for (const Slot& slot : slots_) {

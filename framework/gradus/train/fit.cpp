@@ -168,6 +168,12 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
       optimizer.zero_grad();
       if (!go_on) return finish();
     }
+    // A gradient that overflowed in the last step shows in the parameters before it shows in a loss.
+    for (const auto& [name, parameter] : model.named_parameters())
+      if (!finite(parameter)) {
+        history.divergence = Divergence{epoch, step, "parameter " + name};
+        return finish();
+      }
     EpochRecord record{epoch,
                        optimizer.lr(),
                        samples > 0 ? total / double(samples) : nan,
