@@ -1,10 +1,13 @@
 #pragma once
 // Layers, losses and initialisation.
 #include "gradus/nn/activation.hpp"
+#include "gradus/nn/attention.hpp"
 #include "gradus/nn/batch_norm.hpp"
 #include "gradus/nn/clip.hpp"
 #include "gradus/nn/conv.hpp"
 #include "gradus/nn/dropout.hpp"
+#include "gradus/nn/embedding.hpp"
+#include "gradus/nn/feed_forward.hpp"
 #include "gradus/nn/functional.hpp"
 #include "gradus/nn/init.hpp"
 #include "gradus/nn/layer_norm.hpp"
@@ -15,3 +18,4 @@
 #include "gradus/nn/residual.hpp"
 #include "gradus/nn/sequential.hpp"
 #include "gradus/nn/serialize.hpp"
+#include "gradus/nn/transformer.hpp"

@@ -5,6 +5,7 @@
 
 #include "gradus/nn/functional.hpp"
 #include "gradus/nn/loss.hpp"
+#include "nn/sketch.hpp"
 #include "nn/support.hpp"
 
 using namespace gradus;
@@ -23,26 +24,12 @@ const std::vector<Row> rows{
 #include "nn/functions.inc"
 };
 
-Tensor numbers(int k, const Shape& shape) {
-  std::vector<double> v(static_cast<std::size_t>(shape.numel()));
-  for (std::size_t i = 0; i < v.size(); ++i)
-    v[i] = 1.5 * std::sin(1 + 2.3 * k + 0.9 * double(i) + 0.37 * double(i % 7));
-  return from_vector(v, shape);
-}
+Tensor numbers(int k, const Shape& shape) { return waves(k, shape, 1.5); }
 
 Tensor labels(const Shape& shape, std::int64_t classes) {
   std::vector<std::int64_t> v(static_cast<std::size_t>(shape.numel()));
   for (std::size_t i = 0; i < v.size(); ++i) v[i] = (3 * std::int64_t(i) + 1) % classes;
   return from_vector(v, shape);
-}
-
-// Three numbers that change when any element does.
-void sketch(const Tensor& x, std::vector<double>& out) {
-  for (int j = 0; j < 3; ++j) {
-    double total = 0;
-    for (Index i = 0; i < x.numel(); ++i) total += x.data<double>()[i] * std::cos(0.5 + j + 1.1 * double(i));
-    out.push_back(total);
-  }
 }
 
 struct Case {
@@ -175,11 +162,9 @@ TEST_CASE("the functions of nn and their gradients are PyTorch's, to ten digits"
       std::vector<Tensor> inputs;
       for (std::size_t k = 0; k < c.shapes.size(); ++k) inputs.push_back(numbers(int(k), c.shapes[k]).requires_grad_());
       const Tensor y = c.f(inputs);
-      std::vector<double> up(static_cast<std::size_t>(y.numel()));
-      for (std::size_t i = 0; i < up.size(); ++i) up[i] = std::cos(0.2 + 0.8 * double(i));
       std::vector<double> received;
       sketch(y, received);
-      for (const Tensor& g : grad(y, inputs, {.grad_output = from_vector(up, y.shape()), .create_graph = recorded}))
+      for (const Tensor& g : grad(y, inputs, {.grad_output = upstream(y.shape()), .create_graph = recorded}))
         sketch(g, received);
       REQUIRE(received.size() == row.numbers.size());
       for (std::size_t i = 0; i < received.size(); ++i) {

@@ -38,6 +38,7 @@ class Walk final : public Visitor {
 }  // namespace
 
 std::string Visitor::joined(std::string_view name) const {
+  if (name.empty()) return path_;
   return path_.empty() ? std::string(name) : path_ + '.' + std::string(name);
 }
 

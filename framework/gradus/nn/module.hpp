@@ -30,7 +30,7 @@ class Visitor {
  public:
   virtual ~Visitor() = default;
 
-  /// A sub-module.
+  /// A sub-module. With an empty name, its members are named as if they were this module's own.
   void operator()(std::string_view name, Module& child);
   void operator()(std::string_view name, AnyModule& child);
   /// A parameter; an undefined one (a bias that was left out) is passed over.
