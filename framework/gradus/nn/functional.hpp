@@ -25,6 +25,31 @@ struct Conv2dOptions {
 /// With more than one image, results do not depend on the number of threads.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const Conv2dOptions& options = {});
 
+struct Conv1dOptions {
+  Index stride = 1;
+  Index padding = 0;  ///< zeros on either side
+  Index dilation = 1;
+  Index groups = 1;
+};
+/// conv2d along one axis: x (N, channels, length), weight (filters, channels / groups, kernel), bias (filters) or none;
+/// y (N, filters, out), with conv2d's formula for out.
+Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const Conv1dOptions& options = {});
+
+struct ConvTranspose2dOptions {
+  IntPair stride = 1;
+  IntPair padding = 0;         ///< what the convolution pads, cut off here
+  IntPair output_padding = 0;  ///< added to the result's size; less than the stride or the dilation
+  IntPair dilation = 1;
+  Index groups = 1;
+};
+/// The transpose of conv2d as a linear map of its input, i.e. its gradient: each element of x puts a copy of the kernel
+/// into y. x (N, channels, height, width), weight (channels, filters / groups, kernel height, kernel width), bias
+/// (filters) or none; y (N, filters, out height, out width), with
+///   out = (size - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1.
+/// conv2d with a stride maps several sizes to one; output_padding says which of them is wanted back.
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
+                        const ConvTranspose2dOptions& options = {});
+
 struct MaxPool2dOptions {
   IntPair stride = 0;   ///< 0: the size of the kernel, so that the windows touch
   IntPair padding = 0;  ///< at most half of the kernel; padding is never the largest

@@ -1,8 +1,13 @@
+#include <algorithm>
+#include <string>
+
 #include "gradus/autograd/record.hpp"
 #include "gradus/core/format.hpp"
 #include "gradus/kernels/conv.hpp"
 #include "gradus/nn/functional.hpp"
+#include "gradus/ops/arithmetic.hpp"
 #include "gradus/ops/reduce.hpp"
+#include "gradus/ops/shape.hpp"
 
 namespace gradus::nn::functional {
 
@@ -13,64 +18,83 @@ using autograd::Step;
 
 namespace {
 
-// Checks all that a convolution needs and fills in its sizes.
-kernels::Conv2d plan(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o) {
-  check_floating("conv2d", x);
-  check_same_dtype("conv2d", x, weight);
-  if (x.dim() != 4)
-    failf("conv2d", "the input has shape {}; it must have four axes, (N, channels, height, width){}", x.shape(),
-          x.dim() == 3 ? "; unsqueeze(0) makes one image a batch" : "");
-  if (weight.dim() != 4)
-    failf("conv2d",
-          "the weight has shape {}; it must have four axes, (filters, channels / groups, kernel height, kernel width)",
-          weight.shape());
-  const auto in_range = [](const char* what, IntPair v, Index least) {
-    static constexpr Index most = Index{1} << 31;  // sizes computed from them stay far from overflow
+// Sizes computed from strides, paddings and dilations up to this stay far from overflow.
+constexpr Index most = Index{1} << 31;
+
+// How the two axes of an image, or the one of a series, are spoken of.
+struct Speech {
+  const char* operation;
+  bool line;  // one axis, which stands as the width of an image of height 1
+  std::string both(IntPair v) const {
+    return line ? fmt::format("{}", v.width) : fmt::format("({}, {})", v.height, v.width);
+  }
+  void in_range(const char* what, IntPair v, Index least) const {
     if (v.height < least || v.width < least || v.height > most || v.width > most)
-      failf("conv2d", "the {} is ({}, {}); it must be at least {} and at most {}", what, v.height, v.width, least,
-            most);
-  };
-  in_range("stride", o.stride, 1);
-  in_range("dilation", o.dilation, 1);
-  in_range("padding", o.padding, 0);
-  if (o.groups < 1) failf("conv2d", "there are {} groups; at least 1 is needed", o.groups);
-  if (o.groups > x.shape()[1] && o.groups > 1)
-    failf("conv2d", "the {} channels of the input of shape {} cannot be split into {} groups", x.shape()[1], x.shape(),
-          o.groups);
+      failf(operation, "the {} is {}; it must be at least {} and at most {}", what, both(v), least, most);
+  }
+  void check_axes(const Tensor& x, const Tensor& weight, const char* weight_axes) const {
+    check_floating(operation, x);
+    check_same_dtype(operation, x, weight);
+    const Index axes = line ? 3 : 4;
+    const char* count = line ? "three" : "four";
+    if (x.dim() != axes)
+      failf(operation, "the input has shape {}; it must have {} axes, (N, channels, {}){}", x.shape(), count,
+            line ? "length" : "height, width", x.dim() == axes - 1 ? "; unsqueeze(0) makes one sample a batch" : "");
+    if (weight.dim() != axes)
+      failf(operation, "the weight has shape {}; it must have {} axes, {}", weight.shape(), count, weight_axes);
+  }
+  void check_bias(const Tensor& x, const Tensor& weight, const Tensor& bias, Index filters) const {
+    if (!bias.defined()) return;
+    check_same_dtype(operation, x, bias);
+    if (bias.shape() != Shape{filters})
+      failf(operation, "the bias has shape {} but the weight of shape {} needs {}", bias.shape(), weight.shape(),
+            Shape{filters});
+  }
+};
+
+// Checks all that a convolution needs and fills in its sizes.
+kernels::Conv2d plan(const Speech& speech, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                     const Conv2dOptions& o) {
+  const char* const operation = speech.operation;
+  speech.check_axes(x, weight,
+                    speech.line ? "(filters, channels / groups, kernel)"
+                                : "(filters, channels / groups, kernel height, kernel width)");
+  speech.in_range("stride", o.stride, 1);
+  speech.in_range("dilation", o.dilation, 1);
+  speech.in_range("padding", o.padding, 0);
   const Shape &sx = x.shape(), &sw = weight.shape();
+  if (o.groups < 1) failf(operation, "there are {} groups; at least 1 is needed", o.groups);
+  if (o.groups > sx[1] && o.groups > 1)
+    failf(operation, "the {} channels of the input of shape {} cannot be split into {} groups", sx[1], sx, o.groups);
   if (sx[1] != sw[1] * o.groups)
-    failf("conv2d",
+    failf(operation,
           "the input of shape {} has {} channels but the weight of shape {} expects {}{}: axis 1 of the input must "
-          "equal axis 1 of "
-          "the weight times the groups",
+          "equal axis 1 of the weight times the groups",
           sx, sx[1], sw, sw[1] * o.groups, o.groups > 1 ? fmt::format(", in {} groups", o.groups) : "");
   if (sw[0] % o.groups != 0)
-    failf("conv2d", "the {} filters of the weight of shape {} cannot be split into {} groups", sw[0], sw, o.groups);
-  if (sw[2] < 1 || sw[3] < 1) failf("conv2d", "the weight of shape {} has an empty kernel", sw);
-  if (bias.defined()) {
-    check_same_dtype("conv2d", x, bias);
-    if (bias.shape() != Shape{sw[0]})
-      failf("conv2d", "the bias has shape {} but the weight of shape {} needs {}", bias.shape(), sw, Shape{sw[0]});
-  }
+    failf(operation, "the {} filters of the weight of shape {} cannot be split into {} groups", sw[0], sw, o.groups);
+  const Index height = speech.line ? 1 : sx[2], kernel_h = speech.line ? 1 : sw[2];
+  const Index width = sx[speech.line ? 2 : 3], kernel_w = sw[speech.line ? 2 : 3];
+  if (kernel_h < 1 || kernel_w < 1) failf(operation, "the weight of shape {} has an empty kernel", sw);
+  speech.check_bias(x, weight, bias, sw[0]);
   const auto fits = [&](const char* axis, Index size, Index kernel, Index padding, Index dilation) {
     if (dilation * (kernel - 1) + 1 > size + 2 * padding)
-      failf("conv2d",
+      failf(operation,
             "the kernel is larger than the input: its {} is {}{}, but the input of shape {} with a padding of {} on "
-            "either side has "
-            "only {}",
+            "either side has only {}",
             axis, kernel,
             dilation > 1 ? fmt::format(", spread over {} by the dilation", dilation * (kernel - 1) + 1) : "", sx,
             padding, size + 2 * padding);
   };
-  fits("height", sx[2], sw[2], o.padding.height, o.dilation.height);
-  fits("width", sx[3], sw[3], o.padding.width, o.dilation.width);
+  fits("height", height, kernel_h, o.padding.height, o.dilation.height);
+  fits(speech.line ? "length" : "width", width, kernel_w, o.padding.width, o.dilation.width);
   return {.batch = sx[0],
           .channels = sx[1],
-          .height = sx[2],
-          .width = sx[3],
+          .height = height,
+          .width = width,
           .filters = sw[0],
-          .kernel_h = sw[2],
-          .kernel_w = sw[3],
+          .kernel_h = kernel_h,
+          .kernel_w = kernel_w,
           .stride_h = o.stride.height,
           .stride_w = o.stride.width,
           .padding_h = o.padding.height,
@@ -78,8 +102,64 @@ kernels::Conv2d plan(const Tensor& x, const Tensor& weight, const Tensor& bias, 
           .dilation_h = o.dilation.height,
           .dilation_w = o.dilation.width,
           .groups = o.groups,
-          .out_h = kernels::Conv2d::out_size(sx[2], sw[2], o.stride.height, o.padding.height, o.dilation.height),
-          .out_w = kernels::Conv2d::out_size(sx[3], sw[3], o.stride.width, o.padding.width, o.dilation.width)};
+          .out_h = kernels::Conv2d::out_size(height, kernel_h, o.stride.height, o.padding.height, o.dilation.height),
+          .out_w = kernels::Conv2d::out_size(width, kernel_w, o.stride.width, o.padding.width, o.dilation.width)};
+}
+
+// The sizes of the convolution whose transpose is asked for: it leads from the result back to x.
+kernels::Conv2d plan_transpose(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                               const ConvTranspose2dOptions& o) {
+  static constexpr const char* operation = "conv_transpose2d";
+  const Speech speech{operation, false};
+  speech.check_axes(x, weight, "(channels, filters / groups, kernel height, kernel width)");
+  speech.in_range("stride", o.stride, 1);
+  speech.in_range("dilation", o.dilation, 1);
+  speech.in_range("padding", o.padding, 0);
+  speech.in_range("output padding", o.output_padding, 0);
+  const auto small = [](Index extra, Index stride, Index dilation) { return extra < stride || extra < dilation; };
+  if (!small(o.output_padding.height, o.stride.height, o.dilation.height) ||
+      !small(o.output_padding.width, o.stride.width, o.dilation.width))
+    failf(operation, "the output padding is {}; it must be less than the stride {} or the dilation {}",
+          speech.both(o.output_padding), speech.both(o.stride), speech.both(o.dilation));
+  const Shape &sx = x.shape(), &sw = weight.shape();
+  if (sx[1] != sw[0])
+    failf(operation,
+          "the input of shape {} has {} channels but the weight of shape {} expects {}: axis 1 of the input must equal "
+          "axis 0 of the weight",
+          sx, sx[1], sw, sw[0]);
+  if (o.groups < 1) failf(operation, "there are {} groups; at least 1 is needed", o.groups);
+  if (sx[1] % o.groups != 0 || o.groups > std::max<Index>(sx[1], 1))
+    failf(operation, "the {} channels of the input of shape {} cannot be split into {} groups", sx[1], sx, o.groups);
+  if (sw[2] < 1 || sw[3] < 1) failf(operation, "the weight of shape {} has an empty kernel", sw);
+  speech.check_bias(x, weight, bias, sw[1] * o.groups);
+  const auto size = [&](const char* axis, Index in, Index kernel, Index stride, Index padding, Index dilation,
+                        Index extra) {
+    if (in > most || kernel > most)
+      failf(operation, "an input of shape {} and a weight of shape {} are too large", sx, sw);
+    const Index out = (in - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra + 1;
+    if (in < 1 || out < 1)
+      failf(operation, "nothing is left of the {}: with a padding of {}, the input of shape {} gives {}", axis, padding,
+            sx, out);
+    return out;
+  };
+  return {
+      .batch = sx[0],
+      .channels = sw[1] * o.groups,
+      .height =
+          size("height", sx[2], sw[2], o.stride.height, o.padding.height, o.dilation.height, o.output_padding.height),
+      .width = size("width", sx[3], sw[3], o.stride.width, o.padding.width, o.dilation.width, o.output_padding.width),
+      .filters = sw[0],
+      .kernel_h = sw[2],
+      .kernel_w = sw[3],
+      .stride_h = o.stride.height,
+      .stride_w = o.stride.width,
+      .padding_h = o.padding.height,
+      .padding_w = o.padding.width,
+      .dilation_h = o.dilation.height,
+      .dilation_w = o.dilation.width,
+      .groups = o.groups,
+      .out_h = sx[2],
+      .out_w = sx[3]};
 }
 
 // With C(x, w) the convolution, and I(g, w) and G(g, x) its transposes as a map of x and of w, <g, C(x, w)> = <I(g, w),
@@ -127,7 +207,20 @@ Tensor weight_grad(const kernels::Conv2d& s, const Tensor& g, const Tensor& x) {
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
-  return convolve(plan(x, weight, bias, options), x, weight, bias);
+  return convolve(plan({"conv2d", false}, x, weight, bias, options), x, weight, bias);
+}
+
+Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv1dOptions& o) {
+  const kernels::Conv2d s =
+      plan({"conv1d", true}, x, weight, bias,
+           {.stride = {1, o.stride}, .padding = {0, o.padding}, .dilation = {1, o.dilation}, .groups = o.groups});
+  return convolve(s, x.unsqueeze(2), weight.unsqueeze(2), bias).squeeze(2);
+}
+
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const ConvTranspose2dOptions& options) {
+  const Tensor y = input_grad(plan_transpose(x, weight, bias, options), x, weight);
+  return bias.defined() ? y + reshape(bias, {bias.shape()[0], 1, 1}) : y;
 }
 
 }  // namespace gradus::nn::functional
