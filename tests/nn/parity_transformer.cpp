@@ -92,6 +92,17 @@ std::vector<Row> measured() {
     all.push_back(
         measure<TransformerBlock>(name + ", with padding", {8, 2, options(false, "gelu")}, {shape}, run_padded));
   }
+  for (const bool first : {true, false}) {
+    const std::string name = std::string("norm ") + (first ? "first" : "last");
+    all.push_back(measure<nn::TransformerEncoder>(
+        "encoder, " + name, {8, 2, 2, {.hidden = 12, .causal = true, .norm_first = first, .layer_norm_eps = 1e-4}},
+        {shape}, [&](nn::TransformerEncoder& m, const Inputs& in) { return m(in[0], {.key_padding_mask = padding}); }));
+    all.push_back(measure<nn::TransformerDecoder>(
+        "decoder, " + name, {8, 2, 2, {.hidden = 12, .norm_first = first, .layer_norm_eps = 1e-4}}, {{3, 4, 8}, shape},
+        [&](nn::TransformerDecoder& m, const Inputs& in) {
+          return m(in[0], in[1], {.memory_key_padding_mask = padding});
+        }));
+  }
   return all;
 }
 

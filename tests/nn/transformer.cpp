@@ -117,6 +117,63 @@ TEST_CASE("training mode reaches every part, and a clone shares nothing") {
   CHECK(largest_difference(block(x), copy(x)) == 0);
 }
 
+TEST_CASE("an encoder is its blocks, one after another, each with weights of its own") {
+  nn::TransformerEncoder encoder{8, 2, 3, {.feed_forward = "swiglu"}};
+  const Tensor x = normal_numbers({2, 5, 8}, 1, float32);
+  Tensor y = x;
+  for (nn::TransformerBlock& layer : encoder.layers) y = layer(y);
+  REQUIRE(encoder.norm.has_value());
+  CHECK(largest_difference(encoder(x), (*encoder.norm)(y)) == 0);
+  CHECK(largest_difference(encoder.layers[0].norm1.weight, encoder.layers[1].norm1.weight) == 0);
+  CHECK(largest_difference(encoder.layers[0].self_attn.in_proj_weight, encoder.layers[1].self_attn.in_proj_weight) > 0);
+  nn::TransformerEncoder last{8, 2, 1, {.norm_first = false}};
+  CHECK(!last.norm.has_value());
+  CHECK(largest_difference(last(x), last.layers[0](x)) == 0);
+  nn::TransformerEncoder copy = nn::clone(encoder);
+  encoder.layers[2].norm1.weight.set_data(zeros({8}));
+  CHECK(largest_difference(encoder(x), copy(x)) > 0);
+  check_error([] { nn::TransformerEncoder{8, 2, 0}; }, {"TransformerEncoder", "depth of 0"});
+}
+
+TEST_CASE("a decoder sees the memory and its own past") {
+  nn::TransformerDecoder decoder{8, 2, 2, {.feed_forward = "geglu"}};
+  decoder.to(float64);
+  const Tensor x = normal_numbers({2, 5, 8}, 1), memory = normal_numbers({2, 3, 8}, 2);
+  const Tensor y = decoder(x, memory);
+  CHECK(y.shape() == x.shape());
+  const Tensor later = cat({x.slice(1, 0, 4), normal_numbers({2, 1, 8}, 3)}, 1);
+  CHECK(largest_difference(decoder(later, memory).slice(1, 0, 4), y.slice(1, 0, 4)) == 0);
+  const Tensor other = cat({memory.slice(1, 0, 2), normal_numbers({2, 1, 8}, 4)}, 1);
+  CHECK(largest_difference(decoder(x, other).slice(1, 0, 1), y.slice(1, 0, 1)) > 1e-3);
+  const Tensor hide_last = tensor({{0, 0, 1}, {0, 0, 1}});
+  CHECK(largest_difference(decoder(x, other, {.memory_key_padding_mask = hide_last}),
+                           decoder(x, memory.slice(1, 0, 2))) < 1e-13);
+  // The last two places of x are padding: what is there does not reach the others, causal or not.
+  nn::TransformerDecoder open{8, 2, 1, {.causal = false}};
+  open.to(float64);
+  const Tensor padding = tensor({{0, 0, 0, 0, 1}, {0, 0, 0, 0, 1}});
+  CHECK(largest_difference(open(later, memory, {.key_padding_mask = padding}).slice(1, 0, 4),
+                           open(x.slice(1, 0, 4), memory)) < 1e-13);
+  CHECK(largest_difference(open(later, memory).slice(1, 0, 4), open(x, memory).slice(1, 0, 4)) > 1e-3);
+}
+
+TEST_CASE("a decoder block has derivatives of any order, in x and memory") {
+  for (const bool first : {true, false}) {
+    nn::TransformerDecoderBlock block{4, 2, {.hidden = 6, .norm_first = first}};
+    block.to(float64);
+    check_derivatives([&](const std::vector<Tensor>& in) { return block(in[0], in[1]); },
+                      {leaf({2, 3, 4}, 1), leaf({2, 2, 4}, 2)});
+  }
+}
+
+TEST_CASE("a decoder says what does not fit") {
+  nn::TransformerDecoder decoder{8, 2, 1};
+  check_error([&] { (void)decoder(zeros({2, 3, 8}), zeros({1, 4, 8})); }, {"(2, 3, 8)", "(1, 4, 8)"});
+  check_error([&] { (void)static_cast<nn::Module&>(decoder)(zeros({2, 3, 8})); }, {"TransformerDecoder", "forward(x)"});
+  check_error([] { nn::TransformerDecoder{8, 2, -1}; }, {"TransformerDecoder", "depth of -1"});
+  check_error([] { nn::TransformerDecoderBlock{8, 2, {.hidden = -1}}; }, {"TransformerDecoderBlock", "-1"});
+}
+
 TEST_CASE("a block says what does not fit") {
   check_error([] { nn::TransformerBlock{10, 4}; }, {"width of 10", "4 heads"});
   check_error([] { nn::TransformerBlock{8, 2, {.feed_forward = "swigloo"}}; }, {"swigloo"});

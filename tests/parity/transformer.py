@@ -76,3 +76,17 @@ for norm_first in [True, False]:
     case(name, block(norm_first, "gelu"), [(3, 5, 8)], lambda m, x: m(x))
     case(name + ", causal, relu", block(norm_first, "relu"), [(3, 5, 8)], lambda m, x: m(x, src_mask=causal(5)))
     case(name + ", with padding", block(norm_first, "gelu"), [(3, 5, 8)], lambda m, x: m(x, src_key_padding_mask=padding))
+
+
+def stacked(kind, norm_first):
+    layer = (nn.TransformerEncoderLayer if kind is nn.TransformerEncoder else nn.TransformerDecoderLayer)(
+        8, 2, 12, 0.0, "gelu", 1e-4, batch_first=True, norm_first=norm_first)
+    return kind(layer, 2, nn.LayerNorm(8, 1e-4) if norm_first else None)
+
+
+for norm_first in [True, False]:
+    name = "norm " + ("first" if norm_first else "last")
+    case("encoder, " + name, stacked(nn.TransformerEncoder, norm_first), [(3, 5, 8)],
+         lambda m, x: m(x, causal(5), src_key_padding_mask=padding))
+    case("decoder, " + name, stacked(nn.TransformerDecoder, norm_first), [(3, 4, 8), (3, 5, 8)],
+         lambda m, x, y: m(x, y, tgt_mask=causal(4), memory_key_padding_mask=padding))

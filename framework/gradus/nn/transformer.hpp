@@ -1,5 +1,7 @@
 #pragma once
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "gradus/nn/attention.hpp"
 #include "gradus/nn/feed_forward.hpp"
@@ -42,6 +44,82 @@ class TransformerBlock : public Module {
 
  private:
   bool norm_first_;
+};
+
+/// `depth` blocks one after another, and with norm_first a LayerNorm at the end, whose input nothing has normalised.
+/// Unlike PyTorch's, the blocks start with numbers of their own, not with copies of the first.   Parameters:
+/// "layers.0.", ... as TransformerBlock has them, "norm.weight", "norm.bias".
+class TransformerEncoder : public Module {
+ public:
+  using Options = TransformerBlockOptions;
+  std::vector<TransformerBlock> layers;
+  std::optional<LayerNorm> norm;
+
+  /// Throws unless depth >= 1.
+  TransformerEncoder(Index width, Index heads, Index depth, const Options& options = {});
+  Tensor forward(const Tensor& x) override { return forward(x, {}); }
+  Tensor forward(const Tensor& x, const AttentionMask& mask);
+  using Module::operator();
+  Tensor operator()(const Tensor& x, const AttentionMask& mask) { return forward(x, mask); }
+  void visit(Visitor& v) override;
+};
+
+struct TransformerDecoderOptions {
+  Index hidden = 0;                   ///< of the feed-forward network; 0: 4 width
+  std::string feed_forward = "gelu";  ///< an activation's name, or "glu", "reglu", "geglu", "swiglu"
+  bool causal = true;                 ///< the attention to x, that is; all of the memory is seen
+  double dropout = 0.0;               ///< of attention weights, hidden features and all changes to x, in training
+  bool norm_first = true;
+  bool bias = true;  ///< in attention and feed-forward network; the gated ones have none anyway
+  double layer_norm_eps = 1e-5;
+};
+
+struct DecoderMask {
+  Tensor key_padding_mask = {};         ///< (N, length): places of x that are not seen where it is not 0
+  Tensor memory_key_padding_mask = {};  ///< (N, memory length): the same for the memory
+};
+
+/// A block with attention to an encoder's output between the two parts of TransformerBlock: x (N, length, width) and
+/// memory (N, memory length, width) -> the shape of x. Parameters are named as those of PyTorch's
+/// TransformerDecoderLayer: "self_attn.", "multihead_attn." (to the memory), "linear1.", ..., "norm1.", "norm2.",
+/// "norm3.".
+class TransformerDecoderBlock : public Module {
+ public:
+  using Options = TransformerDecoderOptions;
+  MultiheadAttention self_attn, multihead_attn;
+  AnyModule feed_forward;
+  LayerNorm norm1, norm2, norm3;
+  Dropout dropout1, dropout2, dropout3;
+
+  TransformerDecoderBlock(Index width, Index heads, const Options& options = {});
+  using Module::forward;
+  Tensor forward(const Tensor& x, const Tensor& memory, const DecoderMask& mask = {});
+  Tensor operator()(const Tensor& x, const Tensor& memory, const DecoderMask& mask = {}) {
+    return forward(x, memory, mask);
+  }
+  void visit(Visitor& v) override;
+
+ private:
+  bool norm_first_;
+};
+
+/// `depth` decoder blocks, all with the same memory, and with norm_first a LayerNorm at the end.   Parameters:
+/// "layers.0.",
+/// ... as TransformerDecoderBlock has them, "norm.weight", "norm.bias".
+class TransformerDecoder : public Module {
+ public:
+  using Options = TransformerDecoderOptions;
+  std::vector<TransformerDecoderBlock> layers;
+  std::optional<LayerNorm> norm;
+
+  /// Throws unless depth >= 1.
+  TransformerDecoder(Index width, Index heads, Index depth, const Options& options = {});
+  using Module::forward;
+  Tensor forward(const Tensor& x, const Tensor& memory, const DecoderMask& mask = {});
+  Tensor operator()(const Tensor& x, const Tensor& memory, const DecoderMask& mask = {}) {
+    return forward(x, memory, mask);
+  }
+  void visit(Visitor& v) override;
 };
 
 }  // namespace gradus::nn
