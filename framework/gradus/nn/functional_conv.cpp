@@ -138,8 +138,8 @@ kernels::Conv2d plan_transpose(const Tensor& x, const Tensor& weight, const Tens
       failf(operation, "an input of shape {} and a weight of shape {} are too large", sx, sw);
     const Index out = (in - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra + 1;
     if (out > most)
-      failf(operation, "the {} would be {}: a stride of {} is too large for the input of shape {}", axis, out, stride,
-            sx);
+      failf(operation, "the {} would be {}, from the input of shape {} and the weight of shape {}: too large", axis,
+            out, sx, sw);
     if (in < 1 || out < 1)
       failf(operation, "nothing is left of the {}: with a padding of {}, the input of shape {} gives {}", axis, padding,
             sx, out);
