@@ -6,5 +6,6 @@
 #include "gradus/data/digits.hpp"
 #include "gradus/data/idx.hpp"
 #include "gradus/data/loader.hpp"
+#include "gradus/data/npz.hpp"
 #include "gradus/data/standardize.hpp"
 #include "gradus/data/synthetic.hpp"

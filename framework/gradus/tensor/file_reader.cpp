@@ -81,12 +81,17 @@ FileReader::FileReader(const char* operation, const std::string& path) : operati
   size_ = std::uint64_t(info.st_size);
 }
 
-FileReader::~FileReader() { std::fclose(file_); }
+FileReader::~FileReader() {
+  if (file_ != nullptr) std::fclose(file_);
+}
 
 void FileReader::read(void* bytes, std::size_t count) {
   if (count == 0) return;
   errno = 0;
-  if (std::fread(bytes, 1, count, file_) != count) {
+  if (file_ == nullptr) {
+    if (count > size_ - position_) refuse("it ends before byte {}", position_ + count);
+    std::memcpy(bytes, content_.data() + position_, count);
+  } else if (std::fread(bytes, 1, count, file_) != count) {
     if (std::ferror(file_) != 0)
       failf(operation_, "cannot read \"{}\": {}", path_, std::generic_category().message(errno));
     refuse("it ends before byte {}", position_ + count);

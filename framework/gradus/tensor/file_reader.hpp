@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include "gradus/core/format.hpp"
 #include "gradus/tensor/tensor.hpp"
@@ -19,6 +20,10 @@ DType dtype_of(Stored stored);
 class FileReader {
  public:
   FileReader(const char* operation, const std::string& path);
+  /// The same over the content of a file that is in memory already and outlives the reader; `name` stands for it in
+  /// messages.
+  FileReader(const char* operation, const std::string& name, std::string_view content)
+      : operation_(operation), path_(name), content_(content), size_(content.size()) {}
   ~FileReader();
   FileReader(const FileReader&) = delete;
   FileReader& operator=(const FileReader&) = delete;
@@ -39,7 +44,8 @@ class FileReader {
  private:
   const char* operation_;
   std::string path_;
-  std::FILE* file_ = nullptr;
+  std::FILE* file_ = nullptr;  // none: content_ it is
+  std::string_view content_;
   std::uint64_t size_ = 0, position_ = 0;
 };
 

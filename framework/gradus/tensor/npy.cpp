@@ -144,30 +144,7 @@ Stored stored_type(const FileReader& file, const std::string& descr) {
   file.refuse("its elements are '{}'; floats, integers and booleans of at most 64 bits can be read", descr);
 }
 
-}  // namespace
-
-void save_npy(const std::string& path, const Tensor& tensor) {
-  if (!tensor.defined()) failf(saving, "\"{}\": the tensor is undefined", path);
-  const char* const descr = tensor.dtype() == float32 ? "<f4" : tensor.dtype() == float64 ? "<f8" : "<i8";
-  const Shape& shape = tensor.shape();
-  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", descr,
-                                   fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
-  // Magic, version, length and header together are a multiple of 64 and end in a newline.
-  constexpr std::size_t before = 10;
-  header.resize((before + header.size() + 1 + 63) / 64 * 64 - before - 1, ' ');
-  header += '\n';
-  const auto length = static_cast<std::uint16_t>(header.size());
-  AtomicFile file(saving, path);
-  file.write(magic.data(), magic.size());
-  file.write("\x01\x00", 2);
-  file.write(&length, sizeof length);
-  file.write(header.data(), header.size());
-  file.write(tensor.raw_data(), std::size_t(tensor.numel()) * size_of(tensor.dtype()));
-  file.commit();
-}
-
-Tensor load_npy(const std::string& path) {
-  FileReader file(loading, path);
+Tensor read_array(const char* operation, FileReader& file) {
   char start[8];
   if (file.size() < sizeof start + 2) file.refuse("it has only {} bytes", file.size());
   file.read(start, sizeof start);
@@ -205,11 +182,43 @@ Tensor load_npy(const std::string& path) {
   Shape reversed = shape;
   std::reverse(reversed.begin(), reversed.end());
   const Tensor columns = file.read_tensor("array", stored, reversed, swap);
-  Tensor result = Tensor::make(loading, shape, columns.dtype());
+  Tensor result = Tensor::make(operation, shape, columns.dtype());
   std::vector<std::size_t> axes(shape.size());
   for (std::size_t axis = 0; axis < axes.size(); ++axis) axes[axis] = axes.size() - 1 - axis;
   dispatch(result.dtype(), [&]<class T> { kernels::permute(columns.data<T>(), reversed, axes, result.data<T>()); });
   return result;
+}
+
+}  // namespace
+
+void save_npy(const std::string& path, const Tensor& tensor) {
+  if (!tensor.defined()) failf(saving, "\"{}\": the tensor is undefined", path);
+  const char* const descr = tensor.dtype() == float32 ? "<f4" : tensor.dtype() == float64 ? "<f8" : "<i8";
+  const Shape& shape = tensor.shape();
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", descr,
+                                   fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
+  // Magic, version, length and header together are a multiple of 64 and end in a newline.
+  constexpr std::size_t before = 10;
+  header.resize((before + header.size() + 1 + 63) / 64 * 64 - before - 1, ' ');
+  header += '\n';
+  const auto length = static_cast<std::uint16_t>(header.size());
+  AtomicFile file(saving, path);
+  file.write(magic.data(), magic.size());
+  file.write("\x01\x00", 2);
+  file.write(&length, sizeof length);
+  file.write(header.data(), header.size());
+  file.write(tensor.raw_data(), std::size_t(tensor.numel()) * size_of(tensor.dtype()));
+  file.commit();
+}
+
+Tensor load_npy(const std::string& path) {
+  FileReader file(loading, path);
+  return read_array(loading, file);
+}
+
+Tensor read_npy(const char* operation, const std::string& name, std::string_view content) {
+  FileReader file(operation, name, content);
+  return read_array(operation, file);
 }
 
 }  // namespace gradus
