@@ -5,6 +5,7 @@
 #include "gradus/autograd/mode.hpp"
 #include "gradus/core/error.hpp"
 #include "gradus/core/generator.hpp"
+#include "gradus/core/parallel.hpp"
 #include "gradus/ops/ops.hpp"
 #include "gradus/tensor/factories.hpp"
 #include "gradus/tensor/print.hpp"

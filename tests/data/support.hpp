@@ -1,7 +1,6 @@
 #pragma once
 // A folder for one test, files in it, and where the real data sets are.
 #include <doctest/doctest.h>
-#include <stdlib.h>
 #include <zlib.h>
 
 #include <cstdint>
@@ -10,30 +9,8 @@
 #include <fstream>
 #include <string>
 
+#include "folder.hpp"
 #include "gradus/core/error.hpp"
-
-class Folder {
- public:
-  Folder() : path_((std::filesystem::temp_directory_path() / "gradus_data_XXXXXX").string()) {
-    REQUIRE(::mkdtemp(path_.data()) != nullptr);
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-  std::string write(const std::string& name, const std::string& bytes) const {
-    const std::string path = *this / name;
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
-  }
-
- private:
-  std::string path_;
-};
 
 inline std::string gzip(const std::string& bytes) {
   z_stream stream{};

@@ -10,7 +10,7 @@
 #include "gradus/nn/sequential.hpp"
 #include "gradus/tensor/safetensors.hpp"
 #include "nn/support.hpp"
-#include "tensor/folder.hpp"
+#include "tensor/bytes.hpp"
 
 using namespace gradus;
 using namespace gradus::testing;

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <random>
 
-#include "folder.hpp"
+#include "tensor/bytes.hpp"
 #include "gradus/tensor/factories.hpp"
 
 using namespace gradus;
@@ -34,7 +34,7 @@ Tensor load(const std::string& bytes) {
 }
 
 void refused(const std::string& bytes, std::initializer_list<const char*> words) {
-  const std::string text = error_text([&] { (void)load(bytes); });
+  const std::string text = thrown([&] { (void)load(bytes); });
   check_contains(text, {"load_npy", "x.npy"});
   check_contains(text, words);
 }
@@ -126,9 +126,9 @@ TEST_CASE("npy: hostile files are refused") {
   refused(npy(header_of("<u8", "()"), "\0\0\0\0\0\0\0\x80"s), {"beyond int64"});
   refused(npy(header_of("|b1", "()"), "\2"), {"truth value 2"});
   const Folder folder;
-  check_contains(error_text([&] { (void)load_npy(folder / "none.npy"); }), {"none.npy"});
-  check_contains(error_text([&] { save_npy(folder / "x.npy", Tensor{}); }), {"x.npy", "undefined"});
-  check_contains(error_text([&] { save_npy(folder / "no/x.npy", ones({1})); }), {"no/x.npy", "folder"});
+  check_contains(thrown([&] { (void)load_npy(folder / "none.npy"); }), {"none.npy"});
+  check_contains(thrown([&] { save_npy(folder / "x.npy", Tensor{}); }), {"x.npy", "undefined"});
+  check_contains(thrown([&] { save_npy(folder / "no/x.npy", ones({1})); }), {"no/x.npy", "folder"});
 }
 
 TEST_CASE("npy: a file cut off anywhere is refused, flipped bits are an Error or other numbers") {
@@ -139,7 +139,7 @@ TEST_CASE("npy: a file cut off anywhere is refused, flipped bits are an Error or
   for (std::size_t length = whole.size(); length-- > 0;) {
     CAPTURE(length);
     std::filesystem::resize_file(path, length);
-    CHECK(error_text([&] { (void)load_npy(path); }).find("x.npy") != std::string::npos);
+    CHECK(thrown([&] { (void)load_npy(path); }).find("x.npy") != std::string::npos);
   }
   write_bytes(path, whole);
   std::mt19937_64 random(1);

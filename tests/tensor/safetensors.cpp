@@ -8,7 +8,7 @@
 #include <limits>
 #include <random>
 
-#include "folder.hpp"
+#include "tensor/bytes.hpp"
 #include "gradus/tensor/factories.hpp"
 
 using namespace gradus;
@@ -35,7 +35,7 @@ std::string refusal(const std::string& bytes) {
   const Folder folder;
   const std::string path = folder / "model.safetensors";
   write_bytes(path, bytes);
-  const std::string text = error_text([&] { (void)load_safetensors(path); });
+  const std::string text = thrown([&] { (void)load_safetensors(path); });
   check_contains(text, {"load_safetensors", "model.safetensors"});
   return text;
 }
@@ -104,9 +104,9 @@ TEST_CASE("safetensors: other types are converted") {
   CHECK(integers("I32", 1, "\xfe\xff\xff\xff"s) == std::vector<std::int64_t>{-2});
   CHECK(integers("U64", 1, "\xff\xff\xff\xff\xff\xff\xff\x7f"s) ==
         std::vector<std::int64_t>{std::numeric_limits<std::int64_t>::max()});
-  check_contains(error_text([&] { integers("U64", 1, "\0\0\0\0\0\0\0\x80"s); }),
+  check_contains(thrown([&] { integers("U64", 1, "\0\0\0\0\0\0\0\x80"s); }),
                  {"9223372036854775808", "\"x\"", "a.safetensors"});
-  check_contains(error_text([&] { integers("BOOL", 1, "\2"s); }), {"truth value 2", "a.safetensors"});
+  check_contains(thrown([&] { integers("BOOL", 1, "\2"s); }), {"truth value 2", "a.safetensors"});
   // 1, -2, largest, smallest normal, largest and smallest subnormal, inf, -0 of binary16
   const Tensor half = load_one("F16", 8, "\0\x3c\0\xc0\xff\x7b\0\x04\xff\x03\x01\0\0\x7c\0\x80"s);
   CHECK(half.dtype() == float32);
@@ -192,14 +192,14 @@ TEST_CASE("safetensors: hostile headers are refused") {
 
 TEST_CASE("safetensors: missing files, folders and devices are named") {
   const Folder folder;
-  check_contains(error_text([&] { (void)load_safetensors(folder / "none.safetensors"); }),
+  check_contains(thrown([&] { (void)load_safetensors(folder / "none.safetensors"); }),
                  {"none.safetensors", "No such file"});
-  check_contains(error_text([&] { (void)load_safetensors(folder.path()); }), {"a folder"});
-  check_contains(error_text([&] { (void)load_safetensors("/dev/zero"); }), {"/dev/zero", "not a regular file"});
-  check_contains(error_text([&] { save_safetensors(folder / "no/a.safetensors", {}); }),
+  check_contains(thrown([&] { (void)load_safetensors(folder.path()); }), {"a folder"});
+  check_contains(thrown([&] { (void)load_safetensors("/dev/zero"); }), {"/dev/zero", "not a regular file"});
+  check_contains(thrown([&] { save_safetensors(folder / "no/a.safetensors", {}); }),
                  {"no/a.safetensors", "does its folder exist"});
-  check_contains(error_text([&] { save_safetensors(folder.path(), {}); }), {"a folder"});
-  check_contains(error_text([&] { save_safetensors("", {}); }), {"the path is empty"});
+  check_contains(thrown([&] { save_safetensors(folder.path(), {}); }), {"a folder"});
+  check_contains(thrown([&] { save_safetensors("", {}); }), {"the path is empty"});
 }
 
 TEST_CASE("safetensors: what cannot be saved leaves the old file alone") {
@@ -209,7 +209,7 @@ TEST_CASE("safetensors: what cannot be saved leaves the old file alone") {
   const std::string before = read_bytes(path);
   const auto refused = [&](const NamedTensors& tensors, const std::map<std::string, std::string>& metadata,
                            std::initializer_list<const char*> words) {
-    check_contains(error_text([&] { save_safetensors(path, tensors, metadata); }), words);
+    check_contains(thrown([&] { save_safetensors(path, tensors, metadata); }), words);
     CHECK(read_bytes(path) == before);
     CHECK(folder.entries() == 1);
   };
@@ -225,7 +225,7 @@ TEST_CASE("safetensors: what cannot be saved leaves the old file alone") {
   const rlimit small{4096, old.rlim_max};
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
-  const std::string text = error_text([&] { save_safetensors(path, {{"x", ones({5000})}}); });
+  const std::string text = thrown([&] { save_safetensors(path, {{"x", ones({5000})}}); });
   ::setrlimit(RLIMIT_FSIZE, &old);
   std::signal(SIGXFSZ, handler);
   check_contains(text, {"save_safetensors", "a.safetensors", "File too large"});
@@ -249,12 +249,12 @@ TEST_CASE("safetensors: a file cut off anywhere is refused") {
   const std::string whole = read_bytes(path);
   for (std::size_t length = whole.size(); length-- > 0;) {
     std::filesystem::resize_file(path, length);
-    const std::string text = error_text([&] { (void)load_safetensors(path); });
+    const std::string text = thrown([&] { (void)load_safetensors(path); });
     CAPTURE(length);
     CHECK(text.find("model.safetensors") != std::string::npos);
   }
   write_bytes(path, whole + '\0');
-  check_contains(error_text([&] { (void)load_safetensors(path); }), {"model.safetensors"});
+  check_contains(thrown([&] { (void)load_safetensors(path); }), {"model.safetensors"});
 }
 
 TEST_CASE("safetensors: flipped bits are an Error or other numbers, nothing else") {
