@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "gradus/autograd/checkpoint.hpp"
+#include "gradus/autograd/jacobian.hpp"
 #include "gradus/autograd/tape.hpp"
 #include "gradus/data.hpp"
 #include "gradus/nn.hpp"

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "gradus/autograd/algebra.hpp"
+#include "gradus/autograd/observer.hpp"
 #include "gradus/autograd/record.hpp"
 #include "gradus/core/format.hpp"
 #include "gradus/kernels/elementwise.hpp"
@@ -76,6 +77,8 @@ class Pass {
       waiting_.pop();
       const Tensor gradient = std::move(node.notes.incoming);
       node.notes.incoming = Tensor{};
+      if (observers != nullptr) [[unlikely]]
+        observe_gradient(node, gradient);
       arrive(node, gradient);
       if (node.is_leaf()) continue;
       std::uint64_t needs = 0;
@@ -86,7 +89,7 @@ class Pass {
           if (i < 64) needs |= std::uint64_t{1} << i;
         }
       if (!any) continue;
-      Grads grads = node.apply(gradient, Step(needs));
+      Grads grads = observers == nullptr ? node.apply(gradient, Step(needs)) : observed_apply(node, gradient, Step(needs));
       check_rule(node, grads);
       if (!retain_graph_) node.free();
       for (std::size_t i = 0; i < node.inputs.size(); ++i) {

@@ -18,6 +18,8 @@ Node::Node(const char* operation, const Tensor& value)
       shape_(value.shape()),
       dtype_(value.dtype()) {}
 
+std::uint64_t latest_number() { return last_number.load(std::memory_order_relaxed); }
+
 void retain(Node* node) noexcept { node->count_.add(); }
 
 void release(Node* node) noexcept {

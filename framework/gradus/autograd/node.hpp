@@ -69,6 +69,9 @@ class Node : public memory::Pooled {
   Node* next_to_delete_ = nullptr;
 };
 
+/// The highest number that a node has been given so far.
+std::uint64_t latest_number();
+
 /// A tensor that gradients are collected for.
 class Leaf final : public Node {
  public:

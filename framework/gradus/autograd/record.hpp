@@ -91,6 +91,11 @@ template <class... Saved> std::tuple<const Saved&...> saves(const Saved&... save
 [[noreturn]] void fail_freed(const Node& node);
 void attach(const Tensor& value, Node* node, const Inputs& inputs);
 
+class Observer;
+/// Who is told of each operation on this thread (observer.hpp): the head of a list, null when nobody is.
+extern constinit thread_local Observer* observers;
+void observe(const char* operation, const Tensor& value, const Inputs& inputs);
+
 template <class Rule, class... Saved> class RuleNode final : public Node {
  public:
   RuleNode(const char* operation, const Tensor& value, const std::tuple<const Saved&...>& saved, Rule rule)
@@ -131,6 +136,8 @@ template <class... Saved, class Rule>
 Tensor record(const char* operation, Tensor value, Inputs inputs, const std::tuple<const Saved&...>& saved, Rule rule) {
   if (is_recording() && inputs.any_requires_grad())
     attach(value, new RuleNode<Rule, Saved...>(operation, value, saved, std::move(rule)), inputs);
+  if (observers != nullptr) [[unlikely]]
+    observe(operation, value, inputs);
   return value;
 }
 
