@@ -59,9 +59,9 @@ class Optimizer {
   /// Changes every parameter that has a gradient. A gradient that is NaN or inf goes into the parameter and can be seen
   /// there. Throws, before anything is changed, when a gradient or the state does not fit its parameter's type and
   /// shape.
-  void step();
+  virtual void step();
   /// The same with gradients that grad() returned, one for each parameter; an undefined one leaves its parameter alone.
-  void step(const std::vector<Tensor>& grads);
+  virtual void step(const std::vector<Tensor>& grads);
   /// Drops the gradients of all parameters.
   void zero_grad();
 
@@ -82,11 +82,11 @@ class Optimizer {
   /// Everything that the next step depends on besides parameters and gradients, under names such as
   /// "fc1.weight.exp_avg", "fc1.weight.step" and "Adam.0.lr" (group 0); a parameter given without a name is called by
   /// its number. Copies.
-  NamedTensors state_dict() const;
+  virtual NamedTensors state_dict() const;
   /// Continues where state_dict() was taken, to the same bits. Throws, and changes nothing, unless the state is that of
   /// the same kind of optimiser over parameters of the same names, shapes and types; the message lists all that is
   /// wrong.
-  void load_state_dict(const NamedTensors& state);
+  virtual void load_state_dict(const NamedTensors& state);
 
  protected:
   /// A parameter and its state. A state tensor that has not been needed so far is undefined.
@@ -112,6 +112,8 @@ class Optimizer {
   void add_group(const Parameters& params);
   /// To be called after the last add_group: throws when there is no parameter, or one twice.
   void check_parameters() const;
+  /// What parameters()[i] is called in messages and in the state.
+  const std::string& parameter_name(std::size_t i) const { return slots_[i].name; }
 
   /// Changes the parameters of `updates`, all of one group and of type `dtype`. Their steps are counted already, and
   /// the state that uses_state() asks for is there. Nothing is recorded.
