@@ -1,7 +1,9 @@
 #pragma once
-// Optimisers and learning-rate schedules.
+// Optimisers, learning-rate schedules and averages of weights.
 #include "gradus/optim/adam.hpp"
+#include "gradus/optim/ema.hpp"
 #include "gradus/optim/lbfgs.hpp"
+#include "gradus/optim/lion.hpp"
 #include "gradus/optim/optimizer.hpp"
 #include "gradus/optim/rmsprop.hpp"
 #include "gradus/optim/schedule.hpp"

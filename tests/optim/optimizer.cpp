@@ -134,6 +134,7 @@ TEST_CASE("a state that was saved and loaded continues to the same bits") {
   check_resumes<Adam>(AdamOptions{.lr = 0.1, .weight_decay = 0.1});
   check_resumes<Adam>(AdamOptions{.lr = 0.1, .betas = {0.8, 0.9}, .amsgrad = true});
   check_resumes<AdamW>(AdamWOptions{.lr = 0.1, .amsgrad = true, .maximize = true});
+  check_resumes<Lion>(LionOptions{.lr = 0.1, .betas = {0.8, 0.9}, .weight_decay = 0.1, .maximize = true});
   check_resumes<RMSprop>(RMSpropOptions{.momentum = 0.9, .centered = true});
   check_resumes<Adagrad>(AdagradOptions{.lr_decay = 0.1, .initial_accumulator_value = 0.2});
 }
@@ -251,6 +252,7 @@ TEST_CASE("bits do not depend on the number of threads") {
   check_all([](auto& p) { return std::make_unique<AdamW>(p); });
   check_all([](auto& p) { return std::make_unique<RMSprop>(p, RMSpropOptions{.momentum = 0.9, .centered = true}); });
   check_all([](auto& p) { return std::make_unique<Adagrad>(p); });
+  check_all([](auto& p) { return std::make_unique<Lion>(p, LionOptions{.weight_decay = 0.1}); });
 }
 
 TEST_CASE("a step over pieces is a step over each of them") {
@@ -442,4 +444,20 @@ TEST_CASE("frozen parameters among the others are left alone") {
   optimizer.step();
   CHECK(trained.data<float>()[0] == 0.0F);
   CHECK(frozen.data<float>()[0] == 5.0F);
+}
+
+TEST_CASE("Lion takes the sign: equal steps, none at 0, and a NaN is seen") {
+  Tensor p = parameter({1, 1, 1, 1, 1});
+  p.set_grad(from_vector(std::vector<double>{1e-300, -1e300, 0, INFINITY, NAN}));
+  Lion optimizer{{p}, {.lr = 0.25}};
+  optimizer.step();
+  const std::vector<double> got = to_vector<double>(p.detach());
+  CHECK(got[0] == 0.75);
+  CHECK(got[1] == 1.25);
+  CHECK(got[2] == 1);
+  CHECK(got[3] == 0.75);
+  CHECK(std::isnan(got[4]));
+  check_contains(thrown([&] { Lion{{p}, {.betas = {0.9, 1}}}; }), {"Lion", "beta2 is 1"});
+  check_contains(thrown([&] { Lion{{p}, {.lr = -1}}; }), {"Lion", "lr is -1"});
+  check_contains(thrown([&] { Lion{{p}, {.weight_decay = NAN}}; }), {"Lion", "weight_decay is nan"});
 }

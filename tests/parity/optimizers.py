@@ -37,6 +37,30 @@ OPTIONS = {
     ] + [dict()],
 }
 OPTIONS["AdamW"] = OPTIONS["Adam"]
+OPTIONS["Lion"] = [
+    dict(lr=0.05, betas=b, weight_decay=w, maximize=m)
+    for b, w, m in itertools.product([(0.9, 0.99), (0.5, 0.7), (0.0, 0.9)], [0.0, 0.1], [False, True])
+] + [dict()]
+
+
+class Lion(torch.optim.Optimizer):
+    """PyTorch has none; this is algorithm 2 of Chen et al., "Symbolic Discovery of Optimization Algorithms" (2023)."""
+
+    def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0, maximize=False):
+        super().__init__(params, dict(lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                g = -p.grad if group["maximize"] else p.grad
+                m = self.state[p].get("m", torch.zeros_like(p))
+                c = torch.lerp(g, m, beta1)
+                p -= group["lr"] * (torch.sign(c) + group["weight_decay"] * p)
+                self.state[p]["m"] = torch.lerp(g, m, beta2)
 
 
 def gradient(p, step, offset):
@@ -49,7 +73,7 @@ def gradient(p, step, offset):
 def run(kind, options):
     first = torch.tensor([1.0, -2.0, 0.5, 3.0, -0.25], dtype=torch.float64, requires_grad=True)
     second = torch.tensor([-1.5, 0.75, 2.5], dtype=torch.float64, requires_grad=True)
-    optimizer = getattr(torch.optim, kind)([first, second], **({"lr": 1e-3} if kind == "SGD" else {}) | options)
+    optimizer = (Lion if kind == "Lion" else getattr(torch.optim, kind))([first, second], **({"lr": 1e-3} if kind == "SGD" else {}) | options)
     shown = []
     for step in range(12):
         first.grad = gradient(first, step, 0)

@@ -204,9 +204,30 @@ void adagrad(std::span<const AdagradPiece<T>> pieces, const AdagradScalars& s) {
   });
 }
 
+template <class T>
+void lion(std::span<const LionPiece<T>> pieces, const LionScalars& s) {
+  const T sign = s.maximize ? T(-1) : T(1), lr = T(s.lr), keep = T(1 - s.lr * s.decay);
+  const T beta1 = T(s.beta1), beta2 = T(s.beta2), take1 = T(1 - s.beta1), take2 = T(1 - s.beta2);
+  for_each_range(pieces, [&](const LionPiece<T>& piece, Index first, Index last) {
+    T* const p = piece.parameter;
+    const T* const g = piece.gradient;
+    T* const m = piece.mean;
+#pragma GCC ivdep
+    for (Index i = first; i < last; ++i) {
+      const T d = sign * g[i], mixed = beta1 * m[i] + take1 * d;
+      T step = mixed > 0 ? lr : T(0);
+      step = mixed < 0 ? -lr : step;
+      step = mixed != mixed ? mixed : step;
+      p[i] = p[i] * keep - step;
+      m[i] = beta2 * m[i] + take2 * d;
+    }
+  });
+}
+
 #define GRADUS_INSTANTIATE(T)                                                     \
   template void sgd(std::span<const SgdPiece<T>>, const SgdScalars&);             \
   template void adam(std::span<const AdamPiece<T>>, const AdamScalars&);          \
+  template void lion(std::span<const LionPiece<T>>, const LionScalars&);          \
   template void rmsprop(std::span<const RmspropPiece<T>>, const RmspropScalars&); \
   template void adagrad(std::span<const AdagradPiece<T>>, const AdagradScalars&);
 GRADUS_INSTANTIATE(float)

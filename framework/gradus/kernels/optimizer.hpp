@@ -52,6 +52,22 @@ template <class T>
 void adam(std::span<const AdamPiece<T>> pieces, const AdamScalars& scalars);
 
 template <class T>
+struct LionPiece {
+  T* parameter;
+  const T* gradient;
+  T* mean;
+  Index n;
+};
+struct LionScalars {
+  double lr, beta1, beta2, decay;
+  bool maximize;
+};
+/// p *= 1 - lr decay;  p -= lr sign(beta1 m + (1 - beta1) d) with d = +-g, sign(0) = 0 and sign(NaN) = NaN;
+/// m = beta2 m + (1 - beta2) d. Chen et al. (2023), algorithm 2.
+template <class T>
+void lion(std::span<const LionPiece<T>> pieces, const LionScalars& scalars);
+
+template <class T>
 struct RmspropPiece {
   T* parameter;
   const T* gradient;
