@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "gradus/autograd/anomaly.hpp"
 #include "gradus/autograd/checkpoint.hpp"
 #include "gradus/autograd/jacobian.hpp"
 #include "gradus/autograd/tape.hpp"

@@ -201,6 +201,23 @@ TEST_CASE("divergence is reported with where it is") {
   CHECK(divergence.step == 1);
 }
 
+TEST_CASE("detect_anomaly tells the operation at which a run diverged, forward or backward") {
+  const auto diverge = [](const Loss& loss) {
+    nn::Sequential net{nn::Linear{2, 4}, nn::ELU{}, nn::Linear{4, 2}};
+    optim::SGD optimizer{net.parameters(), {.lr = 0.1}};
+    const data::Dataset set{.x = ones({8, 2}), .y = zeros({8}, {.dtype = int64})};
+    data::DataLoader loader{set, {.batch_size = 4}};
+    const History history = fit(net, optimizer, loader, {.epochs = 3, .loss = loss, .detect_anomaly = true});
+    CHECK(net.training());
+    return history.divergence ? history.divergence->where : "no divergence";
+  };
+  CHECK(diverge([](const Tensor& output, const Tensor&) { return sum(log(output * 0.0 - 1.0)); })
+            .find("detect_anomaly: forward of log (shape (4, 2)) gave NaN in 8 of 8 elements") == 0);
+  CHECK(diverge([](const Tensor& output, const Tensor&) { return sum(sqrt(output * 0.0)); })
+            .find("detect_anomaly: backward of sqrt (shape (4, 2)) gave") == 0);
+  CHECK(diverge({}) == "no divergence");
+}
+
 TEST_CASE("evaluation puts back the mode of every module, and gives what one large batch gives") {
   nn::Sequential net = network();
   net[1].eval();  // frozen statistics

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "gradus/autograd/anomaly.hpp"
 #include "gradus/autograd/mode.hpp"
 #include "gradus/core/format.hpp"
 #include "gradus/kernels/elementwise.hpp"
@@ -147,13 +148,21 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
       // The last group of an epoch may be smaller.
       const std::int64_t group =
           std::min<std::int64_t>(options.accumulate, batches - batch / options.accumulate * options.accumulate);
-      const Tensor value = loss(model(x), y);
-      const double number = value.item();
-      if (!std::isfinite(number)) {
-        history.divergence = Divergence{epoch, step, first_non_finite(model, x)};
+      double number = nan;
+      try {
+        std::optional<autograd::DetectAnomaly> guard;
+        if (options.detect_anomaly) guard.emplace();
+        const Tensor value = loss(model(x), y);
+        number = value.item();
+        if (!std::isfinite(number)) {
+          history.divergence = Divergence{epoch, step, first_non_finite(model, x)};
+          return finish();
+        }
+        (group == 1 ? value : value / double(group)).backward();
+      } catch (const autograd::AnomalyError& anomaly) {
+        history.divergence = Divergence{epoch, step, anomaly.what()};
         return finish();
       }
-      (group == 1 ? value : value / double(group)).backward();
       total += number * double(x.shape()[0]);
       samples += x.shape()[0];
       ++batch;

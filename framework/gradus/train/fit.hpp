@@ -45,7 +45,7 @@ struct EpochRecord {
 struct Divergence {
   int epoch;
   std::int64_t step;
-  std::string where;  ///< the first parameter or activation that is not finite, or "loss"
+  std::string where;  ///< the first parameter or activation that is not finite, or "loss"; with detect_anomaly, its message
 };
 
 struct History {
@@ -65,6 +65,7 @@ struct FitOptions {
   optim::Schedule* schedule = nullptr;  ///< advanced after every step
   int patience = 0;                     ///< stop after this many epochs without a better val_metric; 0: never
   bool keep_best = false;               ///< at the end, however it came, give the model the state of the best epoch
+  bool detect_anomaly = false;          ///< slower: Divergence::where tells the first operation that gave NaN or infinity
   bool progress = false;                ///< a bar on stderr, if that is a terminal
   /// After each step; the gradients are still there. Returns false to stop at once, in the middle of the epoch.
   std::function<bool(const StepRecord&)> on_step = {};
