@@ -7,6 +7,10 @@
 #include <limits>
 #include <numeric>
 
+#include "gradus/autograd/backward.hpp"
+#include "gradus/autograd/mode.hpp"
+#include "gradus/autograd/node.hpp"
+#include "gradus/core/allocator.hpp"
 #include "gradus/ops/ops.hpp"
 #include "gradus/tensor/factories.hpp"
 
@@ -222,6 +226,63 @@ TEST_CASE("unbind takes the axis apart") {
   CHECK(to_vector<double>(x.grad()) == std::vector<double>{0, 0, 5, 5, 0, 0, 0, 0, 5, 5, 0, 0});
   CHECK(allclose(stack(parts, 1), x));
   CHECK(unbind(zeros({0, 3})).empty());
+}
+
+TEST_CASE("the gradients of parts are joined once, whichever are used") {
+  const Tensor x = arange(24, {.dtype = float64}).reshape({4, 3, 2}).clone().requires_grad_();
+  for (const bool recorded : {false, true})
+    for (const Index axis : {0, 1, 2}) {
+      CAPTURE(recorded);
+      CAPTURE(axis);
+      // The sum of cubes of some parts, one of them twice, against the same made of slices.
+      const std::vector<Tensor> parts = unbind(x, axis);
+      const Tensor y = (pow(parts[0], 3.0) + pow(parts[0], 3.0)).sum() + pow(parts.back(), 3.0).sum();
+      const Index last = x.size(axis) - 1;
+      const Tensor z = pow(x.slice(axis, 0, 1), 3.0).sum() * 2.0 + pow(x.slice(axis, last, last + 1), 3.0).sum();
+      const GradOptions options{.retain_graph = true, .create_graph = recorded};
+      const Tensor gy = grad(y, x, options), gz = grad(z, x, options);
+      CHECK(allclose(gy, gz));
+      CHECK(allclose(grad(y, x, options), gz));
+      CHECK(gy.requires_grad() == recorded);
+      if (recorded) CHECK(allclose(grad(square(gy).sum(), x, options), grad(square(gz).sum(), x, options)));
+      // A part and the whole may be asked for together.
+      const std::vector<Tensor> both = grad(y, {parts[0], x}, {.retain_graph = true});
+      CHECK(allclose(both[0], square(parts[0]) * 6.0));
+      CHECK(allclose(both[1], gz));
+    }
+  const std::vector<Tensor> parts = split(x, {1, 0, 2, 1});
+  CHECK(to_vector<double>(grad(parts[2].sum() + parts[1].sum(), x).sum({.axes = {1, 2}})) ==
+        std::vector<double>{0, 6, 6, 0});
+}
+
+TEST_CASE("parts know when the tape is gone, and forget what a pass has left") {
+  const Tensor x = tensor({1, 2, 3}, {.requires_grad = true});
+  std::vector<Tensor> parts = unbind(x);
+  // As if a pass had ended between the parts and the whole.
+  (void)parts[0].node()->apply(tensor(100), autograd::Step(1));
+  CHECK(to_vector<float>(grad(parts[1] * 5.0, x)) == std::vector<float>{0, 5, 0});
+  CHECK_THROWS_WITH_AS(grad(parts[1] * 5.0, x), doctest::Contains("freed by an earlier backward, at unbind"), Error);
+  CHECK_THROWS_WITH_AS(grad(parts[2] * 5.0, x), doctest::Contains("freed by an earlier backward, at unbind"), Error);
+  {
+    const NoGrad off;
+    CHECK_FALSE(unbind(x)[0].requires_grad());
+  }
+  CHECK_FALSE(unbind(tensor({1, 2}, {.dtype = int64}))[0].requires_grad());
+}
+
+TEST_CASE("a recorded backward pass through n parts holds their size, not n times the whole") {
+  const auto held = [](Index n) {
+    const Tensor x = ones({n, 256}, {.dtype = float64, .requires_grad = true});
+    std::vector<Tensor> parts = unbind(x);
+    for (Tensor& part : parts) part = square(part);
+    const Tensor y = square(stack(parts)).sum();
+    const std::size_t before = memory::stats().in_use;
+    const Tensor g = grad(y, x, {.create_graph = true});
+    const Tensor h = grad(g.sum(), x, {.create_graph = true});
+    return double(memory::stats().in_use - before);
+  };
+  (void)held(8);
+  CHECK(held(128) / held(64) == doctest::Approx(2).epsilon(0.05));
 }
 
 TEST_CASE("misuse names the operation, the index and the size") {

@@ -285,11 +285,4 @@ Tensor diag(const Tensor& x, Index offset) {
   return add_rows("diag", start, 0, indices, x).reshape({side, side});
 }
 
-std::vector<Tensor> unbind(const Tensor& x, Index axis) {
-  const std::size_t a = normalize_axis("unbind", axis, x.shape());
-  std::vector<Tensor> parts;
-  for (Index i = 0; i < x.shape()[a]; ++i) parts.push_back(select(x, Index(a), i));
-  return parts;
-}
-
 }  // namespace gradus

@@ -48,7 +48,4 @@ Tensor diagonal(const Tensor& x, Index offset = 0, Index axis0 = 0, Index axis1 
 /// The diagonal of a matrix; for a vector, the square matrix that has it on the given diagonal, with 0 elsewhere.
 Tensor diag(const Tensor& x, Index diagonal = 0);
 
-/// The sub-tensors along `axis`, without that axis.
-std::vector<Tensor> unbind(const Tensor& x, Index axis = 0);
-
 }  // namespace gradus

@@ -11,7 +11,10 @@
 
 namespace gradus {
 
+using autograd::attach;
 using autograd::Grads;
+using autograd::is_recording;
+using autograd::Node;
 using autograd::record;
 using autograd::Step;
 
@@ -49,6 +52,94 @@ Tensor take(const char* operation, const Tensor& x, std::size_t axis, Index star
   return record(operation, std::move(value), {x}, [operation, whole = x.shape(), axis, start, step](const Tensor& g) {
     return Grads{put(operation, g, whole, axis, start, step)};
   });
+}
+
+// Taking a tensor apart into n parts, an operation of several results. If each part sent its gradient to x on its own, as take does,
+// n arrays of x's size would be filled. So between the parts and x there is one node, Whole, that stands for all of them. In a
+// backward pass each part hands its gradient to Whole and sends an empty tensor along the tape, which only calls for Whole's turn.
+// That comes after all parts', as it was recorded before them; then one cat, differentiable as any, joins what was handed over.
+class Whole final : public Node {
+ public:
+  Whole(const char* operation, const Tensor& token, const Tensor& x, std::size_t axis, const std::vector<Index>& sizes)
+      : Node(operation, token), whole_(x.shape()), axis_(axis), sizes_(sizes), parts_(sizes.size()) {}
+
+  // What an earlier pass left when it was cut off by an error must not enter a later one.
+  void hand_over(std::uint64_t pass, std::size_t part, const Tensor& gradient) {
+    if (pass_ != pass) std::fill(parts_.begin(), parts_.end(), Tensor{});
+    pass_ = pass;
+    parts_[part] = gradient;
+  }
+
+  Grads apply(const Tensor& /*token*/, const Step&) override {
+    if (freed_) autograd::fail_freed(*this);
+    std::vector<Tensor> parts(sizes_.size());
+    parts.swap(parts_);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      Shape shape = whole_;
+      shape[axis_] = sizes_[i];
+      parts[i] = parts[i].defined() ? reshape(parts[i], shape) : Tensor::make(operation(), shape, dtype()).zero_();
+    }
+    return {cat(parts, Index(axis_))};
+  }
+  void free() override { freed_ = true; }
+  bool freed() const override { return freed_; }
+  std::size_t bytes_held() const override { return 0; }
+
+ private:
+  Shape whole_;
+  std::size_t axis_;
+  std::vector<Index> sizes_;
+  std::vector<Tensor> parts_;  // filled during a pass only
+  std::uint64_t pass_ = 0;
+  bool freed_ = false;
+};
+
+class Part final : public Node {
+ public:
+  Part(const char* operation, const Tensor& value, std::size_t number, const Tensor& token)
+      : Node(operation, value), number_(number), token_(token.detach()) {}
+
+  Grads apply(const Tensor& gradient, const Step&) override {
+    if (freed_) autograd::fail_freed(*this);
+    static_cast<Whole&>(*inputs[0]).hand_over(notes.pass, number_, gradient);
+    return {token_};
+  }
+  void free() override { freed_ = true; }
+  bool freed() const override { return freed_; }
+  std::size_t bytes_held() const override { return 0; }
+
+ private:
+  std::size_t number_;
+  Tensor token_;
+  bool freed_ = false;
+};
+
+// The parts of the given sizes, one after the other; with keep_axis false, which takes sizes of 1, without the axis.
+std::vector<Tensor> take_apart(const char* operation, const Tensor& x, std::size_t axis, const std::vector<Index>& sizes,
+                               bool keep_axis) {
+  const bool recorded = is_recording() && x.requires_grad();
+  Tensor token;
+  if (recorded) {
+    token = Tensor::make(operation, {0}, x.dtype());
+    attach(token, new Whole(operation, token, x, axis, sizes), {x});
+  }
+  const Middle from(x.shape(), axis);
+  std::vector<Tensor> parts;
+  parts.reserve(sizes.size());
+  Index start = 0;
+  for (const Index size : sizes) {
+    Shape shape = x.shape();
+    shape[axis] = size;
+    if (!keep_axis) shape.erase(axis);
+    Tensor part = Tensor::make(operation, shape, x.dtype());
+    dispatch(x.dtype(), [&]<class T> {
+      kernels::take_slice(x.data<T>(), part.data<T>(), from.outer, from.n, from.inner, start, 1, size);
+    });
+    if (recorded) attach(part, new Part(operation, part, parts.size(), token), {token});
+    parts.push_back(std::move(part));
+    start += size;
+  }
+  return parts;
 }
 
 constexpr Index largest_extent = std::numeric_limits<Index>::max() / 16;  // as in Tensor::make
@@ -193,6 +284,11 @@ Tensor cat(const std::vector<Tensor>& tensors, Index axis) {
   }
   return record("cat", std::move(value), std::span(tensors), [sizes, a](const Tensor& g, const Step& step) {
     Grads grads(sizes.size());
+    if (is_recording()) {
+      const std::vector<Tensor> parts = take_apart("cat", g, a, sizes, true);
+      std::copy(parts.begin(), parts.end(), grads.begin());
+      return grads;
+    }
     Index from = 0;
     for (std::size_t i = 0; i < sizes.size(); from += sizes[i++])
       if (step.needs(i)) grads[i] = take("cat", g, a, from, 1, sizes[i]);
@@ -220,13 +316,12 @@ std::vector<Tensor> split(const Tensor& x, const std::vector<Index>& sizes, Inde
   }
   if (total != x.shape()[a])
     failf("split", "the sizes add up to {}, but axis {} of shape {} has {}", total, axis, x.shape(), x.shape()[a]);
-  std::vector<Tensor> parts;
-  Index start = 0;
-  for (const Index size : sizes) {
-    parts.push_back(take("split", x, a, start, 1, size));
-    start += size;
-  }
-  return parts;
+  return take_apart("split", x, a, sizes, true);
+}
+
+std::vector<Tensor> unbind(const Tensor& x, Index axis) {
+  const std::size_t a = normalize_axis("unbind", axis, x.shape());
+  return take_apart("unbind", x, a, std::vector<Index>(std::size_t(x.shape()[a]), 1), false);
 }
 
 std::vector<Tensor> chunk(const Tensor& x, Index count, Index axis) {

@@ -29,10 +29,13 @@ Tensor flip(const Tensor& x, const std::vector<Index>& axes);
 Tensor cat(const std::vector<Tensor>& tensors, Index axis = 0);
 /// Joins along a new axis; all shapes are equal.
 Tensor stack(const std::vector<Tensor>& tensors, Index axis = 0);
-/// Parts of the given sizes, which add up to that of the axis.
+/// Parts of the given sizes, which add up to that of the axis. However many they are, their gradients are joined in one array; those
+/// of as many slices would take one of x's size each.
 std::vector<Tensor> split(const Tensor& x, const std::vector<Index>& sizes, Index axis = 0);
 /// `count` parts of equal size, the last one smaller when it does not divide.
 std::vector<Tensor> chunk(const Tensor& x, Index count, Index axis = 0);
+/// The sub-tensors along `axis`, without that axis; as for split, at the cost of one array in the backward pass.
+std::vector<Tensor> unbind(const Tensor& x, Index axis = 0);
 /// The whole tensor repeats[i] times along axis i; more repeats than axes add leading axes.
 Tensor repeat(const Tensor& x, const std::vector<Index>& repeats);
 /// `value` around x: padding holds (before, after) for the last axis, then for the one before it, ... (PyTorch's order).
