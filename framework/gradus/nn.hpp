@@ -16,6 +16,7 @@
 #include "gradus/nn/loss.hpp"
 #include "gradus/nn/module.hpp"
 #include "gradus/nn/pool.hpp"
+#include "gradus/nn/recurrent.hpp"
 #include "gradus/nn/residual.hpp"
 #include "gradus/nn/rms_norm.hpp"
 #include "gradus/nn/sequential.hpp"

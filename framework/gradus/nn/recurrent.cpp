@@ -1,0 +1,230 @@
+#include "gradus/nn/recurrent.hpp"
+
+#include <cmath>
+#include <utility>
+
+#include "gradus/core/format.hpp"
+#include "gradus/nn/functional.hpp"
+#include "gradus/nn/init.hpp"
+#include "gradus/ops/arithmetic.hpp"
+#include "gradus/ops/linalg.hpp"
+#include "gradus/ops/shape.hpp"
+#include "gradus/tensor/factories.hpp"
+
+namespace gradus::nn {
+namespace {
+
+void start_recurrent(Tensor& weight, Index hidden, RecurrentInit kind) {
+  std::vector<Tensor> gates;
+  for (Index gate = 0; gate < weight.size(0) / hidden; ++gate) {
+    gates.push_back(empty({hidden, hidden}));
+    if (kind == RecurrentInit::orthogonal)
+      init::orthogonal_(gates.back());
+    else
+      init::eye_(gates.back());
+  }
+  weight.copy_(cat(gates));
+}
+
+RecurrentParameters make_parameters(const char* name, Index gates, Index in, Index hidden, bool bias,
+                                    RecurrentInit recurrent_init) {
+  if (in < 1 || hidden < 1) failf(name, "{} features in, a state of {}; both must be at least 1", in, hidden);
+  const double bound = 1 / std::sqrt(double(hidden));
+  const auto uniform = [&](const Shape& shape) {
+    Tensor parameter = empty(shape);
+    init::uniform_(parameter, -bound, bound);
+    return parameter;
+  };
+  RecurrentParameters p{uniform({gates * hidden, in}), uniform({gates * hidden, hidden}), {}, {}};
+  if (bias) p.bias_ih = uniform({gates * hidden}), p.bias_hh = uniform({gates * hidden});
+  if (recurrent_init != RecurrentInit::pytorch) start_recurrent(p.weight_hh, hidden, recurrent_init);
+  for (Tensor* parameter : {&p.weight_ih, &p.weight_hh, &p.bias_ih, &p.bias_hh})
+    if (parameter->defined()) parameter->requires_grad_();
+  return p;
+}
+
+void visit_parameters(Visitor& v, RecurrentParameters& p, const std::string& suffix) {
+  v("weight_ih" + suffix, p.weight_ih);
+  v("weight_hh" + suffix, p.weight_hh);
+  v("bias_ih" + suffix, p.bias_ih);
+  v("bias_hh" + suffix, p.bias_hh);
+}
+
+// W_ih x + b_ih, and b_hh where it is but another term of the same sum.
+Tensor project(const Tensor& x, const RecurrentParameters& p, bool adds_both) {
+  return functional::linear(x, p.weight_ih, adds_both && p.bias_ih.defined() ? p.bias_ih + p.bias_hh : p.bias_ih);
+}
+
+Tensor recur(const Tensor& h, const RecurrentParameters& p) { return matmul(h, p.weight_hh, {.transpose_b = true}); }
+
+Tensor elman_step(const Tensor& projected, const Tensor& h, const RecurrentParameters& p, Activation& activation) {
+  return activation(projected + recur(h, p));
+}
+
+Tensor gru_step(const Tensor& projected, const Tensor& h, const RecurrentParameters& p) {
+  const Index hidden = h.shape().back();
+  const std::vector<Tensor> x = split(projected, {2 * hidden, hidden}, -1),
+                            y = split(functional::linear(h, p.weight_hh, p.bias_hh), {2 * hidden, hidden}, -1);
+  const std::vector<Tensor> gates = chunk(sigmoid(x[0] + y[0]), 2, -1);  // r, z
+  const Tensor n = tanh(x[1] + gates[0] * y[1]);
+  return n + gates[1] * (h - n);
+}
+
+LSTMState lstm_step(const Tensor& projected, const LSTMState& state, const RecurrentParameters& p) {
+  const Index hidden = state.h.shape().back();
+  const std::vector<Tensor> gates = split(projected + recur(state.h, p), {2 * hidden, hidden, hidden}, -1);
+  const std::vector<Tensor> input_forget = chunk(sigmoid(gates[0]), 2, -1);
+  const Tensor c = input_forget[1] * state.c + input_forget[0] * tanh(gates[1]);
+  return {sigmoid(gates[2]) * tanh(c), c};
+}
+
+void check_cell_input(const char* name, const Tensor& x, const RecurrentParameters& p) {
+  const Index in = p.weight_ih.shape()[1];
+  if (x.dim() != 2 || x.shape()[1] != in)
+    failf(name, "the input has shape {}; one time step is (N, {}): batch, features{}", x.shape(), in,
+          x.dim() == 1 && x.shape()[0] == in ? ". A single sample gets its batch axis from unsqueeze(0)" : "");
+}
+
+Tensor cell_state(const char* name, const char* what, const Tensor& state, const Tensor& x,
+                  const RecurrentParameters& p) {
+  const Shape shape{x.shape()[0], p.weight_hh.shape()[1]};
+  if (!state.defined()) return zeros(shape, {.dtype = x.dtype()});
+  if (state.shape() != shape)
+    failf(name, "{} has shape {}; an input of shape {} needs (N, hidden) = {}", what, state.shape(), x.shape(), shape);
+  check_same_dtype(name, state, x);
+  return state;
+}
+
+}  // namespace
+
+RNNCell::RNNCell(Index input_size, Index hidden_size, const Options& options)
+    : weights(make_parameters("RNNCell", 1, input_size, hidden_size, options.bias, options.recurrent_init)),
+      activation(nn::activation(options.activation)) {}
+
+Tensor RNNCell::forward(const Tensor& x, const Tensor& h) {
+  check_cell_input("RNNCell", x, weights);
+  return elman_step(project(x, weights, true), cell_state("RNNCell", "h", h, x, weights), weights, activation);
+}
+
+void RNNCell::visit(Visitor& v) {
+  visit_parameters(v, weights, "");
+  v("activation", activation);
+}
+
+GRUCell::GRUCell(Index input_size, Index hidden_size, const Options& options)
+    : weights(make_parameters("GRUCell", 3, input_size, hidden_size, options.bias, options.recurrent_init)) {}
+
+Tensor GRUCell::forward(const Tensor& x, const Tensor& h) {
+  check_cell_input("GRUCell", x, weights);
+  return gru_step(project(x, weights, false), cell_state("GRUCell", "h", h, x, weights), weights);
+}
+
+void GRUCell::visit(Visitor& v) { visit_parameters(v, weights, ""); }
+
+LSTMCell::LSTMCell(Index input_size, Index hidden_size, const Options& options)
+    : weights(make_parameters("LSTMCell", 4, input_size, hidden_size, options.bias, options.recurrent_init)) {}
+
+LSTMState LSTMCell::forward(const Tensor& x, const LSTMState& state) {
+  check_cell_input("LSTMCell", x, weights);
+  return lstm_step(project(x, weights, true),
+                   {cell_state("LSTMCell", "h", state.h, x, weights), cell_state("LSTMCell", "c", state.c, x, weights)},
+                   weights);
+}
+
+void LSTMCell::visit(Visitor& v) { visit_parameters(v, weights, ""); }
+
+RecurrentLayers::RecurrentLayers(const char* name, Index gates, Index input_size, Index hidden_size,
+                                 const RecurrentOptions& options)
+    : dropout(options.dropout),
+      name_(name),
+      input_size_(input_size),
+      hidden_size_(hidden_size),
+      batch_first_(options.batch_first) {
+  if (options.num_layers < 1) failf(name, "{} layers; at least 1 is needed", options.num_layers);
+  for (Index i = 0; i < options.num_layers; ++i)
+    layers.push_back(make_parameters(name, gates, i == 0 ? input_size : hidden_size, hidden_size, options.bias,
+                                     options.recurrent_init));
+}
+
+void RecurrentLayers::visit(Visitor& v) {
+  for (std::size_t i = 0; i < layers.size(); ++i) visit_parameters(v, layers[i], "_l" + std::to_string(i));
+  v("dropout", dropout);
+}
+
+std::vector<Tensor> RecurrentLayers::initial(const char* what, const Tensor& state, const Tensor& x) const {
+  if (x.dim() != 3 || x.shape().back() != input_size_)
+    failf(name_, "the input has shape {}; it must be ({}, {}): {}, features{}", x.shape(),
+          batch_first_ ? "N, T" : "T, N", input_size_, batch_first_ ? "batch, length" : "length, batch",
+          x.dim() == 2 && x.shape().back() == input_size_
+              ? fmt::format(". A single sequence gets its batch axis from unsqueeze({})", batch_first_ ? 0 : 1)
+              : "");
+  const Shape shape{Index(layers.size()), x.size(batch_first_ ? 0 : 1), hidden_size_};
+  if (!state.defined())
+    return std::vector<Tensor>(layers.size(), zeros({shape[1], hidden_size_}, {.dtype = x.dtype()}));
+  if (state.shape() != shape)
+    failf(name_, "{} has shape {}; an input of shape {} needs (layers, N, hidden) = {}", what, state.shape(), x.shape(),
+          shape);
+  check_same_dtype(name_, state, x);
+  return unbind(state);
+}
+
+Tensor RecurrentLayers::run_layers(const Tensor& x, bool adds_both,
+                                   const std::function<Tensor(std::size_t layer, const Tensor& projected)>& step) {
+  const Index time = batch_first_ ? 1 : 0;
+  Tensor y = x;
+  for (std::size_t layer = 0; layer < layers.size(); ++layer) {
+    const Tensor projected = project(layer == 0 ? y : dropout(y), layers[layer], adds_both);
+    std::vector<Tensor> steps = unbind(projected, time);
+    for (Tensor& at : steps) at = step(layer, at);
+    y = steps.empty() ? projected.slice(2, 0, hidden_size_) : stack(steps, time);
+  }
+  return y;
+}
+
+RNN::RNN(Index input_size, Index hidden_size, const Options& options)
+    : RecurrentLayers("RNN", 1, input_size, hidden_size,
+                      {.num_layers = options.num_layers,
+                       .bias = options.bias,
+                       .batch_first = options.batch_first,
+                       .dropout = options.dropout,
+                       .recurrent_init = options.recurrent_init}),
+      activation(nn::activation(options.activation)) {}
+
+RecurrentResult RNN::run(const Tensor& x, const Tensor& h_0) {
+  std::vector<Tensor> h = initial("h_0", h_0, x);
+  const Tensor output = run_layers(x, true, [&](std::size_t layer, const Tensor& projected) {
+    return h[layer] = elman_step(projected, h[layer], layers[layer], activation);
+  });
+  return {output, stack(h)};
+}
+
+void RNN::visit(Visitor& v) {
+  RecurrentLayers::visit(v);
+  v("activation", activation);
+}
+
+GRU::GRU(Index input_size, Index hidden_size, const Options& options)
+    : RecurrentLayers("GRU", 3, input_size, hidden_size, options) {}
+
+RecurrentResult GRU::run(const Tensor& x, const Tensor& h_0) {
+  std::vector<Tensor> h = initial("h_0", h_0, x);
+  const Tensor output = run_layers(x, false, [&](std::size_t layer, const Tensor& projected) {
+    return h[layer] = gru_step(projected, h[layer], layers[layer]);
+  });
+  return {output, stack(h)};
+}
+
+LSTM::LSTM(Index input_size, Index hidden_size, const Options& options)
+    : RecurrentLayers("LSTM", 4, input_size, hidden_size, options) {}
+
+LSTMResult LSTM::run(const Tensor& x, const LSTMState& state) {
+  std::vector<Tensor> h = initial("h_0", state.h, x), c = initial("c_0", state.c, x);
+  const Tensor output = run_layers(x, true, [&](std::size_t layer, const Tensor& projected) {
+    const LSTMState next = lstm_step(projected, {h[layer], c[layer]}, layers[layer]);
+    c[layer] = next.c;
+    return h[layer] = next.h;
+  });
+  return {output, stack(h), stack(c)};
+}
+
+}  // namespace gradus::nn

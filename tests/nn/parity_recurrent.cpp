@@ -1,0 +1,115 @@
+// Recurrent layers against PyTorch's, which wrote recurrent.inc (tests/parity/recurrent.py).
+#include <algorithm>
+#include <string>
+
+#include "gradus/nn/recurrent.hpp"
+#include "nn/sketch.hpp"
+#include "nn/support.hpp"
+
+using namespace gradus;
+using namespace gradus::testing;
+
+namespace {
+
+struct Row {
+  std::string name;
+  std::vector<std::string> parameters;
+  std::vector<double> numbers;
+};
+
+const std::vector<Row> rows{
+#include "nn/recurrent.inc"
+};
+
+using Tensors = std::vector<Tensor>;
+
+Tensors results_of(nn::RNNCell& m, const Tensors& in) { return {in.size() == 1 ? m(in[0]) : m(in[0], in[1])}; }
+Tensors results_of(nn::GRUCell& m, const Tensors& in) { return {in.size() == 1 ? m(in[0]) : m(in[0], in[1])}; }
+Tensors results_of(nn::LSTMCell& m, const Tensors& in) {
+  const auto [h, c] = m(in[0], in.size() == 1 ? nn::LSTMState{} : nn::LSTMState{in[1], in[2]});
+  return {h, c};
+}
+Tensors results_of(nn::LSTM& m, const Tensors& in) {
+  const auto [output, h, c] = m.run(in[0], in.size() == 1 ? nn::LSTMState{} : nn::LSTMState{in[1], in[2]});
+  return {output, h, c};
+}
+template <class M>
+Tensors results_of(M& m, const Tensors& in) {
+  const auto [output, h] = in.size() == 1 ? m.run(in[0]) : m.run(in[0], in[1]);
+  return {output, h};
+}
+
+// Names of parameters and sketches, as the rows have them.
+template <class M>
+Row measure(const std::string& name, M module, const std::vector<Shape>& shapes) {
+  Row row{name, {}, {}};
+  module.to(float64);
+  NamedTensors parameters = module.named_parameters();
+  std::sort(parameters.begin(), parameters.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  Tensors inputs, wanted;
+  for (std::size_t k = 0; k < shapes.size(); ++k) inputs.push_back(waves(40 + int(k), shapes[k], 1.5).requires_grad_());
+  wanted = inputs;
+  for (std::size_t k = 0; k < parameters.size(); ++k) {
+    row.parameters.push_back(parameters[k].first);
+    parameters[k].second.set_data(waves(int(k), parameters[k].second.shape(), 0.4));
+    wanted.push_back(parameters[k].second);
+  }
+  Tensor total = zeros({}, {.dtype = float64});
+  for (const Tensor& result : results_of(module, inputs)) {
+    sketch(result, row.numbers);
+    total = total + (result * upstream(result.shape())).sum();
+  }
+  for (const Tensor& g : grad(total, wanted)) sketch(g, row.numbers);
+  return row;
+}
+
+template <class Layers, class Cell, class LayerOptions, class CellOptions>
+void measure_kind(std::vector<Row>& all, const std::string& name, LayerOptions options, CellOptions cell_options,
+                  std::size_t states) {
+  const auto shapes = [&](const Shape& x, const Shape& state) {
+    std::vector<Shape> list{x};
+    list.resize(1 + states, state);
+    return list;
+  };
+  for (const bool bias : {true, false}) {
+    cell_options.bias = bias;
+    all.push_back(
+        measure(name + " cell" + (bias ? "" : ", no bias"), Cell{4, 5, cell_options}, shapes({3, 4}, {3, 5})));
+  }
+  cell_options.bias = true;
+  all.push_back(measure(name + " cell from zeros", Cell{4, 5, cell_options}, {{3, 4}}));
+  for (const Index depth : {1, 2})
+    for (const bool batch_first : {false, true})
+      for (const Index length : {1, 7}) {
+        options.num_layers = depth;
+        options.batch_first = batch_first;
+        all.push_back(measure(name + ", " + std::to_string(depth) + " layers, length " + std::to_string(length) +
+                                  (batch_first ? ", batch first" : ""),
+                              Layers{4, 5, options},
+                              shapes(batch_first ? Shape{3, length, 4} : Shape{length, 3, 4}, {depth, 3, 5})));
+      }
+  options.batch_first = options.bias = false;
+  all.push_back(measure(name + " from zeros, one sample, no bias", Layers{4, 5, options}, {{6, 1, 4}}));
+}
+
+}  // namespace
+
+TEST_CASE("recurrent layers and cells, their names and gradients are PyTorch's, to ten digits") {
+  std::vector<Row> received;
+  for (const char* activation : {"tanh", "relu"})
+    measure_kind<nn::RNN, nn::RNNCell>(received, activation, nn::RNNOptions{.activation = activation},
+                                       nn::RNNCellOptions{.activation = activation}, 1);
+  measure_kind<nn::GRU, nn::GRUCell>(received, "gru", nn::RecurrentOptions{}, nn::GRUCellOptions{}, 1);
+  measure_kind<nn::LSTM, nn::LSTMCell>(received, "lstm", nn::RecurrentOptions{}, nn::LSTMCellOptions{}, 2);
+  REQUIRE(received.size() == rows.size());
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    CAPTURE(rows[r].name);
+    CHECK(received[r].name == rows[r].name);
+    CHECK(received[r].parameters == rows[r].parameters);
+    REQUIRE(received[r].numbers.size() == rows[r].numbers.size());
+    for (std::size_t i = 0; i < rows[r].numbers.size(); ++i) {
+      CAPTURE(i);
+      CHECK(std::abs(received[r].numbers[i] - rows[r].numbers[i]) <= 1e-10 * (1 + std::abs(rows[r].numbers[i])));
+    }
+  }
+}
