@@ -1,19 +1,34 @@
 #include "gradus/core/atomic_file.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "gradus/core/format.hpp"
 
 namespace gradus {
+namespace {
+
+// Numbers the files that this process writes beside others.
+std::atomic<unsigned> counter{0};
+
+std::string real_path(const std::string& path) {
+  std::error_code ignored;
+  const std::filesystem::path real = std::filesystem::weakly_canonical(path, ignored);
+  return ignored || real.empty() ? path : real.string();
+}
+
+}  // namespace
 
 AtomicFile::AtomicFile(const char* operation, const std::string& path) : operation_(operation), path_(path) {
   if (path.empty()) fail(operation, "the path is empty");
@@ -24,12 +39,12 @@ AtomicFile::AtomicFile(const char* operation, const std::string& path) : operati
     if (file_ < 0) fail_file(errno);
     return;
   }
-  std::error_code ignored;
-  const std::filesystem::path real = std::filesystem::weakly_canonical(path, ignored);
-  target_ = ignored || real.empty() ? path : real.string();
-  static std::atomic<unsigned> counter{0};
-  temporary_ = fmt::format("{}.{}.{}.part", target_, ::getpid(), counter++);
-  file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  target_ = real_path(path);
+  // A process that was killed may have had this one's number and left a file of this name.
+  do {
+    temporary_ = fmt::format("{}.{}.{}.part", target_, ::getpid(), counter++);
+    file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (file_ < 0 && errno == EEXIST);
   if (file_ < 0) {
     const int error = errno;
     temporary_.clear();
@@ -75,6 +90,34 @@ void AtomicFile::commit() {
       handle >= 0) {
     (void)::fsync(handle);
     ::close(handle);
+  }
+}
+
+void AtomicFile::remove_leftovers(const std::string& path) noexcept {
+  try {
+    namespace fs = std::filesystem;
+    const fs::path target = real_path(path);
+    const std::string start = target.filename().string() + '.';
+    constexpr std::string_view end = ".part";
+    std::error_code ignored;
+    for (const fs::directory_entry& entry :
+         fs::directory_iterator(target.has_parent_path() ? target.parent_path() : ".", ignored)) {
+      const std::string name = entry.path().filename().string();
+      if (name.size() <= start.size() + end.size() || !name.starts_with(start) || !name.ends_with(end)) continue;
+      const char* last = name.data() + name.size() - end.size();
+      pid_t process = 0;
+      unsigned number = 0;
+      const auto [dot, bad_process] = std::from_chars(name.data() + start.size(), last, process);
+      if (bad_process != std::errc{} || process <= 0 || dot == last || *dot != '.') continue;
+      const auto [stop, bad_number] = std::from_chars(dot + 1, last, number);
+      if (bad_number != std::errc{} || stop != last) continue;
+      // A file with a number that this process has not given yet is of an earlier one that was called the same.
+      const bool abandoned =
+          process == ::getpid() ? number >= counter.load() : ::kill(process, 0) != 0 && errno == ESRCH;
+      if (abandoned) fs::remove(entry.path(), ignored);
+    }
+  } catch (...) {
+    // Tidying up is no reason to fail.
   }
 }
 

@@ -20,6 +20,9 @@ class AtomicFile {
   /// Flushes to the disk and gives the file its name.
   void commit();
 
+  /// Removes what writers of `path` that were killed have left beside it. Files of processes that live are not touched.
+  static void remove_leftovers(const std::string& path) noexcept;
+
  private:
   [[noreturn]] void fail_file(int error) const;
   void discard() noexcept;

@@ -2,9 +2,11 @@
 
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 
 #include "gradus/autograd/anomaly.hpp"
 #include "gradus/autograd/mode.hpp"
+#include "gradus/core/atomic_file.hpp"
 #include "gradus/core/format.hpp"
 #include "gradus/kernels/elementwise.hpp"
 #include "gradus/nn/activation.hpp"
@@ -13,6 +15,7 @@
 #include "gradus/ops/arithmetic.hpp"
 #include "gradus/ops/shape.hpp"
 #include "gradus/report/progress.hpp"
+#include "gradus/train/checkpoint.hpp"
 #include "gradus/train/metrics.hpp"
 
 namespace gradus::train {
@@ -68,6 +71,23 @@ NamedTensors copied(const NamedTensors& state) {
   return copies;
 }
 
+// A file that cannot be looked at may be there; reading it will say what is the matter.
+bool may_exist(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error) || error;
+}
+
+// A run that is to keep its best state cannot go on where another one did not.
+void check_best(const FitOptions& options) {
+  if (!options.keep_best) return;
+  RunState run;
+  load_checkpoint(options.checkpoint, {.run = &run, .generators = false});
+  if (run.history.best_epoch && run.best_model.empty())
+    failf("fit",
+          "keep_best: epoch {} was the best, but \"{}\" was written without keep_best and does not have its state",
+          *run.history.best_epoch, options.checkpoint);
+}
+
 }  // namespace
 
 std::string first_non_finite(nn::Module& model, const Tensor& x) {
@@ -121,33 +141,65 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
   if (!(options.clip_norm >= 0)) failf("fit", "a clip_norm of {} is negative", options.clip_norm);
   if ((options.patience > 0 || options.keep_best) && options.validation == nullptr)
     fail("fit", "patience and keep_best need validation data");
+  if (options.checkpoint_every.count < 1)
+    failf("fit", "a checkpoint every {} steps or epochs; at least 1 is needed", options.checkpoint_every.count);
+  if (options.resume && options.checkpoint.empty()) fail("fit", "resume needs a checkpoint, the file to resume from");
   const Loss loss = or_cross_entropy(options.loss);
   const std::vector<Tensor> parameters = model.parameters();
   const auto batches = std::int64_t(loader.size());
-  History history;
-  NamedTensors best_state;
-  double best = -std::numeric_limits<double>::infinity();
-  std::int64_t step = 0;
+  RunState run;
+  History& history = run.history;
+  const CheckpointParts parts{
+      .model = &model, .optimizer = &optimizer, .schedule = options.schedule, .loader = &loader, .run = &run};
+  const bool resumed = options.resume && may_exist(options.checkpoint);
+  if (resumed) {
+    check_best(options);
+    load_checkpoint(options.checkpoint, parts);
+    if (!options.keep_best) run.best_model.clear();
+  }
+  if (!options.checkpoint.empty()) AtomicFile::remove_leftovers(options.checkpoint);
   std::optional<report::Progress> bar;
-  if (options.progress) bar.emplace(batches * options.epochs, "training", report::Progress::Options{.unit = "batches"});
+  if (options.progress)
+    bar.emplace(batches * options.epochs, "training",
+                report::Progress::Options{.unit = "batches",
+                                          .start = batches * std::int64_t(history.epochs.size()) + run.batch});
 
+  auto start = std::chrono::steady_clock::now();
+  const auto stop_clock = [&] {
+    run.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  const auto save = [&] {
+    if (!options.checkpoint.empty()) save_checkpoint(options.checkpoint, parts);
+  };
+  const auto due = [&](Every::Unit unit, std::int64_t count) {
+    return options.checkpoint_every.unit == unit && count % options.checkpoint_every.count == 0;
+  };
   const auto finish = [&] {
-    if (!best_state.empty()) model.load_state_dict(best_state);
+    if (!run.best_model.empty()) model.load_state_dict(run.best_model);
     model.train();
     return std::move(history);
   };
+  const auto out_of_patience = [&] {
+    return options.patience > 0 && !history.epochs.empty() &&
+           int(history.epochs.size()) - 1 - history.best_epoch.value_or(-1) >= options.patience;
+  };
 
-  for (int epoch = 0; epoch < options.epochs; ++epoch) {
+  if (resumed) {
+    history.stopped_early = out_of_patience();
+    if (history.stopped_early || history.divergence) return finish();
+  } else {
+    // From here on the file is this run's and no earlier one's, and it is known that it can be written.
+    save();
+  }
+
+  for (int epoch = int(history.epochs.size()); epoch < options.epochs; ++epoch) {
     model.train();
-    const auto start = std::chrono::steady_clock::now();
-    double total = 0;
-    Index samples = 0;
-    std::int64_t batch = 0;
+    start = std::chrono::steady_clock::now();
     optimizer.zero_grad();
     for (const auto& [x, y] : loader) {
       // The last group of an epoch may be smaller.
       const std::int64_t group =
-          std::min<std::int64_t>(options.accumulate, batches - batch / options.accumulate * options.accumulate);
+          std::min<std::int64_t>(options.accumulate, batches - run.batch / options.accumulate * options.accumulate);
       double number = nan;
       try {
         std::optional<autograd::DetectAnomaly> guard;
@@ -155,56 +207,62 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
         const Tensor value = loss(model(x), y);
         number = value.item();
         if (!std::isfinite(number)) {
-          history.divergence = Divergence{epoch, step, first_non_finite(model, x)};
+          history.divergence = Divergence{epoch, run.step, first_non_finite(model, x)};
           return finish();
         }
         (group == 1 ? value : value / double(group)).backward();
       } catch (const autograd::AnomalyError& anomaly) {
-        history.divergence = Divergence{epoch, step, anomaly.what()};
+        history.divergence = Divergence{epoch, run.step, anomaly.what()};
         return finish();
       }
-      total += number * double(x.shape()[0]);
-      samples += x.shape()[0];
-      ++batch;
+      run.loss_sum += number * double(x.shape()[0]);
+      run.samples += x.shape()[0];
+      ++run.batch;
       if (bar) bar->step();
-      if (batch % options.accumulate != 0 && batch != batches) continue;
+      if (run.batch % options.accumulate != 0 && run.batch != batches) continue;
       const double norm = options.clip_norm > 0 ? nn::clip_grad_norm(parameters, options.clip_norm) : nan;
       optimizer.step();
-      ++step;
+      ++run.step;
       const double lr = optimizer.lr();
       if (options.schedule != nullptr) options.schedule->step();
-      const bool go_on = !options.on_step || options.on_step({epoch, step, number, lr, norm});
+      const bool go_on = !options.on_step || options.on_step({epoch, run.step, number, lr, norm});
       optimizer.zero_grad();
+      if (!go_on || due(Every::Unit::steps, run.step)) {
+        stop_clock();
+        save();
+        start = std::chrono::steady_clock::now();
+      }
       if (!go_on) return finish();
     }
     // A gradient that overflowed in the last step shows in the parameters before it shows in a loss.
     for (const auto& [name, parameter] : model.named_parameters())
       if (!finite(parameter)) {
-        history.divergence = Divergence{epoch, step, "parameter " + name};
+        history.divergence = Divergence{epoch, run.step, "parameter " + name};
         return finish();
       }
-    EpochRecord record{epoch,
-                       optimizer.lr(),
-                       samples > 0 ? total / double(samples) : nan,
-                       nan,
-                       nan,
-                       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
+    stop_clock();
+    EpochRecord record{epoch, optimizer.lr(), run.samples > 0 ? run.loss_sum / double(run.samples) : nan, nan,
+                       nan,   run.seconds};
+    run.batch = run.samples = 0;
+    run.loss_sum = run.seconds = 0;
     if (options.validation != nullptr) {
       const Evaluation result = evaluate(model, *options.validation, loss, options.metric);
       record.val_loss = result.loss;
       record.val_metric = result.metric;
-      if (result.metric > best) {
-        best = result.metric;
+      if (result.metric > run.best) {
+        run.best = result.metric;
         history.best_epoch = epoch;
-        if (options.keep_best) best_state = copied(model.state_dict());
+        if (options.keep_best) run.best_model = copied(model.state_dict());
       }
     }
     history.epochs.push_back(record);
-    if (options.on_epoch && !options.on_epoch(record)) break;
-    if (options.patience > 0 && epoch - history.best_epoch.value_or(-1) >= options.patience) {
+    bool go_on = !options.on_epoch || options.on_epoch(record);
+    if (go_on && out_of_patience()) {
       history.stopped_early = true;
-      break;
+      go_on = false;
     }
+    if (!go_on || epoch + 1 == options.epochs || due(Every::Unit::epochs, epoch + 1)) save();
+    if (!go_on) break;
   }
   return finish();
 }

@@ -55,6 +55,15 @@ struct History {
   bool stopped_early = false;
 };
 
+/// How often something is done: Every::epochs(1), Every::steps(500).
+struct Every {
+  enum class Unit { epochs, steps };
+  static constexpr Every epochs(std::int64_t count) { return {count, Unit::epochs}; }
+  static constexpr Every steps(std::int64_t count) { return {count, Unit::steps}; }
+  std::int64_t count;
+  Unit unit;
+};
+
 struct FitOptions {
   int epochs = 10;
   const data::Dataset* validation = nullptr;  ///< evaluated after every epoch
@@ -67,6 +76,15 @@ struct FitOptions {
   bool keep_best = false;               ///< at the end, however it came, give the model the state of the best epoch
   bool detect_anomaly = false;          ///< slower: Divergence::where tells the first operation that gave NaN or infinity
   bool progress = false;                ///< a bar on stderr, if that is a terminal
+  /// A file that holds the run (gradus/train/checkpoint.hpp); none if empty. It is written as checkpoint_every says, and
+  /// when the run ends, unless it diverges: the file then stays what it was. A failure to write it throws.
+  std::string checkpoint = {};
+  Every checkpoint_every = Every::epochs(1);
+  /// Goes on where the checkpoint was taken, or starts if there is no such file. A run that was killed at any moment and
+  /// is resumed, by the same program with the same options, ends with the same bits as one that ran through, and with
+  /// the same history but for `seconds`. A run that a callback stopped goes on; so does one that was complete, when
+  /// there are more epochs or more patience now. A file that is damaged or of another run throws and changes nothing.
+  bool resume = false;
   /// After each step; the gradients are still there. Returns false to stop at once, in the middle of the epoch.
   std::function<bool(const StepRecord&)> on_step = {};
   /// After each epoch. Returns false to stop.
