@@ -16,6 +16,7 @@
 #include "gradus/ops/shape.hpp"
 #include "gradus/report/progress.hpp"
 #include "gradus/train/checkpoint.hpp"
+#include "gradus/train/epoch_log.hpp"
 #include "gradus/train/metrics.hpp"
 
 namespace gradus::train {
@@ -143,6 +144,8 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
     fail("fit", "patience and keep_best need validation data");
   if (options.checkpoint_every.count < 1)
     failf("fit", "a checkpoint every {} steps or epochs; at least 1 is needed", options.checkpoint_every.count);
+  if (!options.log_csv.empty() && options.log_csv == options.log_jsonl)
+    failf("fit", "log_csv and log_jsonl are the same file, \"{}\"", options.log_csv);
   if (options.resume && options.checkpoint.empty()) fail("fit", "resume needs a checkpoint, the file to resume from");
   const Loss loss = or_cross_entropy(options.loss);
   const std::vector<Tensor> parameters = model.parameters();
@@ -163,6 +166,10 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
     bar.emplace(batches * options.epochs, "training",
                 report::Progress::Options{.unit = "batches",
                                           .start = batches * std::int64_t(history.epochs.size()) + run.batch});
+
+  std::vector<detail::EpochLog> logs;
+  if (!options.log_csv.empty()) logs.emplace_back(options.log_csv, detail::EpochLog::Format::csv, history.epochs);
+  if (!options.log_jsonl.empty()) logs.emplace_back(options.log_jsonl, detail::EpochLog::Format::jsonl, history.epochs);
 
   auto start = std::chrono::steady_clock::now();
   const auto stop_clock = [&] {
@@ -256,6 +263,7 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
       }
     }
     history.epochs.push_back(record);
+    for (detail::EpochLog& log : logs) log.add(record);
     bool go_on = !options.on_epoch || options.on_epoch(record);
     if (go_on && out_of_patience()) {
       history.stopped_early = true;

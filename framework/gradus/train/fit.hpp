@@ -85,6 +85,11 @@ struct FitOptions {
   /// the same history but for `seconds`. A run that a callback stopped goes on; so does one that was complete, when
   /// there are more epochs or more patience now. A file that is damaged or of another run throws and changes nothing.
   bool resume = false;
+  /// Files that get a line for each epoch as soon as it is over: epoch, lr, train_loss, val_loss, val_metric, seconds;
+  /// with a header in CSV, as objects in JSON lines, where numbers that are not finite are null. None if empty. A
+  /// resumed run has each epoch in them once; any other replaces them.
+  std::string log_csv = {};
+  std::string log_jsonl = {};
   /// After each step; the gradients are still there. Returns false to stop at once, in the middle of the epoch.
   std::function<bool(const StepRecord&)> on_step = {};
   /// After each epoch. Returns false to stop.
