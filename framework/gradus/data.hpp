@@ -4,6 +4,7 @@
 #include "gradus/data/csv.hpp"
 #include "gradus/data/dataset.hpp"
 #include "gradus/data/digits.hpp"
+#include "gradus/data/graph.hpp"
 #include "gradus/data/idx.hpp"
 #include "gradus/data/loader.hpp"
 #include "gradus/data/npz.hpp"

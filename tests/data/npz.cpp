@@ -6,65 +6,12 @@
 #include <vector>
 
 #include "gradus/tensor/factories.hpp"
+#include "npz_file.hpp"
 #include "support.hpp"
 
 using namespace gradus;
 
 namespace {
-
-std::string little(std::uint64_t value, int bytes) {
-  std::string out;
-  for (int i = 0; i < bytes; ++i) out += char(value >> (8 * i));
-  return out;
-}
-
-std::string npy(const std::string& descr, const std::string& shape, const std::string& content) {
-  std::string header = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }\n";
-  return "\x93NUMPY" + std::string("\x01\x00", 2) + little(header.size(), 2) + header + content;
-}
-
-struct Member {
-  std::string name, content;
-  bool packed = false;
-  std::uint32_t size_off = 0, crc_off = 0, flags = 0;
-  int method = -1;
-};
-
-std::string deflated(const std::string& bytes) {
-  z_stream stream{};
-  REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-  std::string out(deflateBound(&stream, uLong(bytes.size())) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  stream.avail_in = uInt(bytes.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = uInt(out.size());
-  REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-
-// A zip file; its local headers leave the sizes to a zip64 field, as numpy writes them.
-std::string zip(const std::vector<Member>& members, const std::string& comment = "") {
-  std::string file, directory;
-  for (const Member& m : members) {
-    const std::string data = m.packed ? deflated(m.content) : m.content;
-    const int method = m.method >= 0 ? m.method : m.packed ? 8 : 0;
-    const auto crc = std::uint32_t(crc32(0, reinterpret_cast<const Bytef*>(m.content.data()), uInt(m.content.size())));
-    const std::string common = little(20, 2) + little(m.flags, 2) + little(std::uint64_t(method), 2) + little(0, 4) +
-                               little(crc + m.crc_off, 4);
-    const std::size_t offset = file.size();
-    file += "PK\x03\x04" + common + little(0xffffffff, 4) + little(0xffffffff, 4) + little(m.name.size(), 2) +
-            little(20, 2) + m.name + little(1, 2) + little(16, 2) + little(m.content.size(), 8) +
-            little(data.size(), 8) + data;
-    directory += "PK\x01\x02" + little(20, 2) + common + little(data.size(), 4) +
-                 little(m.content.size() + m.size_off, 4) + little(m.name.size(), 2) + little(0, 2) + little(0, 2) +
-                 little(0, 2) + little(0, 2) + little(0, 4) + little(offset, 4) + m.name;
-  }
-  const std::size_t start = file.size();
-  return file + directory + "PK\x05\x06" + little(0, 4) + little(members.size(), 2) + little(members.size(), 2) +
-         little(directory.size(), 4) + little(start, 4) + little(comment.size(), 2) + comment;
-}
 
 const std::string floats = npy("<f4", "(2,)", std::string("\0\0\xc0\x3f\0\0\0\xc0", 8));
 const std::string mask = npy("|b1", "(2, 3)", std::string("\0\1\1\0\0\1", 6));
