@@ -21,4 +21,5 @@
 #include "gradus/nn/rms_norm.hpp"
 #include "gradus/nn/sequential.hpp"
 #include "gradus/nn/serialize.hpp"
+#include "gradus/nn/sparse.hpp"
 #include "gradus/nn/transformer.hpp"
