@@ -9,6 +9,7 @@
 #include "gradus/nn/embedding.hpp"
 #include "gradus/nn/feed_forward.hpp"
 #include "gradus/nn/functional.hpp"
+#include "gradus/nn/graph.hpp"
 #include "gradus/nn/group_norm.hpp"
 #include "gradus/nn/init.hpp"
 #include "gradus/nn/layer_norm.hpp"
