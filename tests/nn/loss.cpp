@@ -384,3 +384,147 @@ TEST_CASE("losses of pairs say what does not fit") {
       },
       {"binary_cross_entropy", "1.5", "position 1", "bce_with_logits"});
 }
+
+TEST_CASE("distillation_loss is T^2 KL(teacher || student)") {
+  const Tensor student = tensor({{0.5, -1, 2, 0}}, {.dtype = float64});
+  const Tensor teacher = tensor({{1.5, 0, 1, -0.5}}, {.dtype = float64});
+  for (const double t : {0.5, 1.0, 2.0, 7.0}) {
+    double zp = 0, zq = 0, expected = 0;
+    for (Index i = 0; i < 4; ++i) {
+      zp += std::exp(student.data<double>()[i] / t);
+      zq += std::exp(teacher.data<double>()[i] / t);
+    }
+    for (Index i = 0; i < 4; ++i) {
+      const double p = std::exp(student.data<double>()[i] / t) / zp, q = std::exp(teacher.data<double>()[i] / t) / zq;
+      expected += t * t * q * std::log(q / p);
+    }
+    CHECK(nn::distillation_loss(student, teacher, {.temperature = t}).item() ==
+          doctest::Approx(expected).epsilon(1e-12));
+  }
+  // For T to infinity: sum((s - t)^2) / (2 classes). The differences are -1, -1, 1, 0.5, with mean -0.125.
+  const double limit = (2 * 0.875 * 0.875 + 1.125 * 1.125 + 0.625 * 0.625) / 8;
+  CHECK(nn::distillation_loss(student, teacher, {.temperature = 1e4}).item() == doctest::Approx(limit).epsilon(1e-3));
+  CHECK(nn::distillation_loss(student, student).item() == 0);
+  CHECK(nn::distillation_loss(student.squeeze(0), teacher.squeeze(0)).item() ==
+        doctest::Approx(nn::distillation_loss(student, teacher).item()).epsilon(1e-14));
+  // All weight on one side.
+  const Tensor y = labels_of({2});
+  CHECK(nn::distillation_loss(student, teacher, y, {.soft_weight = 0}).item() == nn::cross_entropy(student, y).item());
+  CHECK(nn::distillation_loss(student, teacher, y, {.soft_weight = 1}).item() ==
+        nn::distillation_loss(student, teacher).item());
+}
+
+TEST_CASE("distillation_loss has the gradient T (p - q), and no trouble with impossible classes") {
+  const Tensor student = leaf({3, 5}, 1), teacher = normal_numbers({3, 5}, 2);
+  const double t = 3;
+  const Tensor loss = nn::distillation_loss(student, teacher, {.temperature = t, .reduction = Reduction::sum});
+  CHECK(largest_difference(grad(loss, student), t * (softmax(student / t, 1) - softmax(teacher / t, 1))) < 1e-13);
+  const Tensor s = tensor({{-infinity, 1, 2}}, {.dtype = float64, .requires_grad = true});
+  const Tensor masked = nn::distillation_loss(s, tensor({{-infinity, 0, 1}}, {.dtype = float64}));
+  CHECK(masked.item() == doctest::Approx(0));
+  CHECK(isfinite(grad(masked, s)).sum().item() == 3);
+  check_derivatives([](const std::vector<Tensor>& in) { return nn::distillation_loss(in[0], in[1]); },
+                    {leaf({3, 4, 2}, 1), leaf({3, 4, 2}, 2)});
+  check_error(
+      [&] {
+        (void)nn::distillation_loss(student, normal_numbers({3, 4}));
+      },
+      {"distillation_loss", "(3, 5)", "(3, 4)"});
+  check_error([&] { (void)nn::distillation_loss(student, teacher, {.temperature = 0}); }, {"temperature is 0"});
+  check_error(
+      [&] {
+        (void)nn::distillation_loss(student, teacher, labels_of({0, 1, 2}), {.soft_weight = 2});
+      },
+      {"soft_weight is 2"});
+  check_error([&] { (void)nn::distillation_loss(zeros({}), zeros({})); }, {"distillation_loss", "scalar"});
+}
+
+TEST_CASE("focal_loss is cross_entropy times (1 - p)^gamma") {
+  const Tensor x = normal_numbers({7, 5}), y = labels_of({2, 0, 4, 1, 1, 3, 0});
+  CHECK(largest_difference(nn::focal_loss(x, y, {.gamma = 0, .reduction = Reduction::none}),
+                           nn::cross_entropy(x, y, {.reduction = Reduction::none})) == 0);
+  CHECK(nn::focal_loss(x, y, {.gamma = 0, .ignore_index = 1}).item() ==
+        doctest::Approx(nn::cross_entropy(x, y, {.ignore_index = 1}).item()).epsilon(1e-14));
+  // p = 1/2: 0.25 log 2.
+  CHECK(nn::focal_loss(zeros({3, 2}), labels_of({0, 1, 1})).item() == doctest::Approx(0.25 * std::log(2.0)));
+  CHECK(nn::sigmoid_focal_loss(zeros({3}), tensor({0, 1, 1}), {.alpha = -1}).item() ==
+        doctest::Approx(0.25 * std::log(2.0)));
+  CHECK(nn::sigmoid_focal_loss(zeros({2}), tensor({0, 1}), {.gamma = 0, .reduction = Reduction::sum}).item() ==
+        doctest::Approx(std::log(2.0)));
+  for (const double gamma : {0.0, 0.5, 1.0, 2.0}) {
+    CAPTURE(gamma);
+    // Sure and right, sure and wrong: no NaN, in value or gradient.
+    const Tensor sure = tensor({{1e4, -1e4}, {-1e4, 1e4}, {0, 50}}, {.requires_grad = true});
+    const Tensor loss = nn::focal_loss(sure, labels_of({0, 0, 1}), {.gamma = gamma, .reduction = Reduction::sum});
+    CHECK(loss.item() == doctest::Approx(2e4));
+    CHECK(allclose(grad(loss, sure), tensor({{0, 0}, {-1, 1}, {0, 0}})));
+    const Tensor one = tensor({1e4, -1e4, 200, -200}, {.requires_grad = true});
+    const Tensor sigmoid_loss =
+        nn::sigmoid_focal_loss(one, tensor({1, 1, 1, 0}), {.gamma = gamma, .alpha = -1, .reduction = Reduction::sum});
+    CHECK(sigmoid_loss.item() == doctest::Approx(1e4));
+    CHECK(allclose(grad(sigmoid_loss, one), tensor({0, -1, 0, 0})));
+    check_derivatives(
+        [&](const std::vector<Tensor>& in) { return nn::focal_loss(in[0], y, {.gamma = gamma, .ignore_index = 1}); },
+        {leaf({7, 5})});
+    check_derivatives(
+        [&](const std::vector<Tensor>& in) {
+          return nn::sigmoid_focal_loss(in[0], sigmoid(in[1]), {.gamma = gamma, .reduction = Reduction::none});
+        },
+        {leaf({3, 4}, 1), leaf({3, 4}, 2)});
+  }
+  CHECK(std::isnan(nn::focal_loss(x, labels_of({1, 1, 1, 1, 1, 1, 1}), {.ignore_index = 1}).item()));
+  check_error([&] { (void)nn::focal_loss(x, y, {.gamma = -1}); }, {"focal_loss", "gamma is -1"});
+  check_error([&] { (void)nn::focal_loss(x, labels_of({0, 1, 2, 3, 4, 5, 0})); }, {"focal_loss", "label 5"});
+  check_error([&] { (void)nn::sigmoid_focal_loss(x, x, {.alpha = 1.5}); }, {"sigmoid_focal_loss", "alpha is 1.5"});
+  check_error([&] { (void)nn::sigmoid_focal_loss(x, normal_numbers({7})); }, {"sigmoid_focal_loss", "(7, 5)", "(7)"});
+}
+
+TEST_CASE("cosine_similarity knows angles only") {
+  const Tensor a = tensor({{1, 0, 0}, {1, 1, 0}, {0, 0, 0}, {1e-3, 0, 0}}, {.dtype = float64, .requires_grad = true});
+  const Tensor b = tensor({{2, 0, 0}, {0, 7, 0}, {1, 2, 3}, {-5e5, 0, 0}}, {.dtype = float64});
+  const Tensor cosine = nn::cosine_similarity(a, b);
+  const double expected[] = {1, std::sqrt(0.5), 0, -1};
+  for (Index i = 0; i < 4; ++i) CHECK(cosine.data<double>()[i] == doctest::Approx(expected[i]));
+  CHECK(isfinite(grad(cosine.sum(), a)).sum().item() == 12);
+  CHECK(nn::cosine_similarity(zeros({0, 3}), zeros({0, 3})).shape() == Shape{0});
+  check_derivatives([](const std::vector<Tensor>& in) { return nn::cosine_similarity(in[0], in[1], {.axis = 0}); },
+                    {leaf({3, 5}, 1), leaf({3, 5}, 2)});
+  const Tensor y = tensor({1, -1, 1, -1}, {.dtype = float64});
+  const Tensor losses = nn::cosine_embedding_loss(a, b, y, {.margin = 0.2, .reduction = Reduction::none});
+  const double wanted[] = {0, std::sqrt(0.5) - 0.2, 1, 0};
+  for (Index i = 0; i < 4; ++i) CHECK(losses.data<double>()[i] == doctest::Approx(wanted[i]));
+  CHECK(nn::cosine_embedding_loss(tensor({1, 0}), tensor({0, 1}), full({}, 1, {.dtype = int64})).item() == 1);
+  check_error(
+      [&] {
+        (void)nn::cosine_embedding_loss(a, b, labels_of({1, 0, 1, 1}));
+      },
+      {"cosine_embedding_loss", "target 0 at position 1"});
+  check_error([&] { (void)nn::cosine_embedding_loss(a, b, labels_of({1})); }, {"(4, 3)", "(4)", "(1)"});
+  check_error([&] { (void)nn::cosine_embedding_loss(a, b, y, {.margin = 2}); }, {"margin is 2"});
+  check_error([&] { (void)nn::cosine_embedding_loss(zeros({2, 3, 4}), zeros({2, 3, 4}), y); }, {"(2, 3, 4)"});
+}
+
+TEST_CASE("gaussian_nll_loss is -log of the normal density") {
+  const Tensor m = normal_numbers({3, 4}, 1), x = normal_numbers({3, 4}, 2), v = exp(normal_numbers({3, 4}, 3));
+  const Tensor each = nn::gaussian_nll_loss(m, x, v, {.full = true, .reduction = Reduction::none});
+  for (Index i = 0; i < 12; ++i) {
+    const double d = x.data<double>()[i] - m.data<double>()[i], s2 = v.data<double>()[i];
+    const double density = std::exp(-d * d / (2 * s2)) / std::sqrt(2 * std::acos(-1.0) * s2);
+    CHECK(each.data<double>()[i] == doctest::Approx(-std::log(density)).epsilon(1e-12));
+  }
+  // One variance for a row, with or without the axis.
+  const Tensor rows = exp(normal_numbers({3, 1}, 4));
+  CHECK(nn::gaussian_nll_loss(m, x, rows).item() == nn::gaussian_nll_loss(m, x, rows.squeeze(1)).item());
+  // A variance of 0 counts as eps, and may grow.
+  const Tensor zero = zeros({1}, {.dtype = float64, .requires_grad = true});
+  const Tensor one = ones({1}, {.dtype = float64}), none = zeros({1}, {.dtype = float64});
+  const Tensor loss = nn::gaussian_nll_loss(none, one, zero, {.eps = 0.1});
+  CHECK(loss.item() == doctest::Approx(0.5 * (std::log(0.1) + 10)));
+  CHECK(grad(loss, zero).item() == doctest::Approx(0.5 * (10 - 100)));
+  check_derivatives([](const std::vector<Tensor>& in) { return nn::gaussian_nll_loss(in[0], in[1], exp(in[2])); },
+                    {leaf({3, 4}, 1), leaf({3, 4}, 2), leaf({3}, 3)});
+  check_error([&] { (void)nn::gaussian_nll_loss(m, x, -v); }, {"gaussian_nll_loss", "position 0 is negative"});
+  check_error([&] { (void)nn::gaussian_nll_loss(m, x, zeros({4}, {.dtype = float64})); },
+              {"gaussian_nll_loss", "(4)", "(3, 4)"});
+  check_error([&] { (void)nn::gaussian_nll_loss(m, x, v, {.eps = 0}); }, {"eps is 0"});
+}

@@ -87,6 +87,10 @@ std::map<std::string, Case> cases() {
                                                    tensor({1, 0.25, 4}, {.dtype = float64}), x[1], x[2]);
                             }};
 
+  all["cosine_similarity"] = {{{4, 5, 3}, {4, 5, 3}}, [](In x) { return nn::cosine_similarity(x[0], x[1]); }};
+  all["cosine_similarity broadcast"] = {{{4, 1, 3}, {2, 3}},
+                                        [](In x) { return nn::cosine_similarity(x[0], x[1], {.axis = -1}); }};
+
   const Tensor weight = tensor({0.5, 2, 0, 1, 3}, {.dtype = float64});
   const Tensor targets = sigmoid(numbers(5, {4, 5}));
   const std::vector<std::pair<std::string, Reduction>> reductions{{"mean", Reduction::mean},
@@ -104,6 +108,34 @@ std::map<std::string, Case> cases() {
                                                                {.reduction = reduction, .log_target = true});
                                            }};
     if (reduction == Reduction::batch_mean) continue;
+    all["distillation_loss " + name] = {
+        {{4, 5, 3}, {4, 5, 3}},
+        [=](In x) { return nn::distillation_loss(x[0], x[1], {.temperature = 3, .reduction = reduction}); }};
+    all["distillation_loss mixed " + name] = {{{7, 5}, {7, 5}}, [=](In x) {
+                                                return nn::distillation_loss(
+                                                    x[0], x[1], labels({7}, 5),
+                                                    {.temperature = 4, .soft_weight = 0.3, .reduction = reduction});
+                                              }};
+    all["focal_loss " + name] = {
+        {{7, 5}},
+        [=](In x) { return nn::focal_loss(x[0], labels({7}, 5), {.weight = weight, .reduction = reduction}); }};
+    all["focal_loss of half " + name] = {
+        {{7, 5}}, [=](In x) { return nn::focal_loss(x[0], labels({7}, 5), {.gamma = 0.5, .reduction = reduction}); }};
+    all["sigmoid_focal_loss " + name] = {
+        {{4, 5}}, [=](In x) {
+          return nn::sigmoid_focal_loss(x[0], labels({4, 5}, 2).to(float64), {.reduction = reduction});
+        }};
+    all["cosine_embedding_loss " + name] = {{{4, 5}, {4, 5}}, [=](In x) {
+                                              return nn::cosine_embedding_loss(
+                                                  x[0], x[1], from_vector(std::vector<std::int64_t>{-1, 1, -1, 1}),
+                                                  {.margin = -0.3, .reduction = reduction});
+                                            }};
+    all["gaussian_nll_loss " + name] = {
+        {{4, 5}, {4, 5}, {4, 5}},
+        [=](In x) { return nn::gaussian_nll_loss(x[0], x[1], square(x[2]), {.eps = 0.3, .reduction = reduction}); }};
+    all["gaussian_nll_loss full " + name] = {
+        {{4, 5}, {4, 5}, {4}},
+        [=](In x) { return nn::gaussian_nll_loss(x[0], x[1], exp(x[2]), {.full = true, .reduction = reduction}); }};
     all["cross_entropy " + name] = {
         {{7, 5}}, [=](In x) { return nn::cross_entropy(x[0], labels({7}, 5), {.reduction = reduction}); }};
     all["cross_entropy weighted " + name] = {

@@ -101,3 +101,40 @@ for reduction in ["mean", "sum", "none", "batchmean"]:
          lambda x: F.kl_div(torch.log_softmax(x, 1), torch.softmax(numbers(5, (4, 5)), 1), reduction=reduction))
     case("kl_div of logarithms " + reduction, [(4, 5), (4, 5)],
          lambda x, y: F.kl_div(torch.log_softmax(x, 1), torch.log_softmax(y, 1), reduction=reduction, log_target=True))
+
+
+def distillation(x, y, t, reduction):
+    terms = F.kl_div(torch.log_softmax(x / t, 1), torch.log_softmax(y / t, 1), reduction="none", log_target=True).sum(1) * t * t
+    return {"mean": terms.mean(), "sum": terms.sum(), "none": terms}[reduction]
+
+
+def focal(x, y, gamma, weight, reduction):
+    """The definition; PyTorch has none."""
+    p = torch.softmax(x, 1).gather(1, y[:, None])[:, 0]
+    losses = -weight[y] * (1 - p) ** gamma * torch.log(p)
+    return {"mean": losses.mean(), "sum": losses.sum(), "none": losses}[reduction]
+
+
+def sigmoid_focal(x, y, gamma, alpha, reduction):
+    p = torch.sigmoid(x)
+    losses = -alpha * y * (1 - p) ** gamma * torch.log(p) - (1 - alpha) * (1 - y) * p**gamma * torch.log(1 - p)
+    return {"mean": losses.mean(), "sum": losses.sum(), "none": losses}[reduction]
+
+
+signs = 2.0 * (torch.arange(4) % 2) - 1
+for reduction in ["mean", "sum", "none"]:
+    case("distillation_loss " + reduction, [(4, 5, 3), (4, 5, 3)], lambda x, y: distillation(x, y, 3.0, reduction))
+    case("distillation_loss mixed " + reduction, [(7, 5), (7, 5)],
+         lambda x, y: 0.3 * distillation(x, y, 4.0, reduction) + 0.7 * F.cross_entropy(x, labels((7,), 5), reduction=reduction))
+    case("focal_loss " + reduction, [(7, 5)], lambda x: focal(x, labels((7,), 5), 2.0, weight, reduction))
+    case("focal_loss of half " + reduction, [(7, 5)], lambda x: focal(x, labels((7,), 5), 0.5, torch.ones(5), reduction))
+    case("sigmoid_focal_loss " + reduction, [(4, 5)],
+         lambda x: sigmoid_focal(x, labels((4, 5), 2).double(), 2.0, 0.25, reduction))
+    case("cosine_embedding_loss " + reduction, [(4, 5), (4, 5)],
+         lambda x, y: F.cosine_embedding_loss(x, y, signs, margin=-0.3, reduction=reduction))
+    case("gaussian_nll_loss " + reduction, [(4, 5), (4, 5), (4, 5)],
+         lambda x, y, v: F.gaussian_nll_loss(x, y, v.square(), eps=0.3, reduction=reduction))
+    case("gaussian_nll_loss full " + reduction, [(4, 5), (4, 5), (4,)],
+         lambda x, y, v: F.gaussian_nll_loss(x, y, torch.exp(v), full=True, reduction=reduction))
+case("cosine_similarity", [(4, 5, 3), (4, 5, 3)], F.cosine_similarity)
+case("cosine_similarity broadcast", [(4, 1, 3), (2, 3)], lambda x, y: F.cosine_similarity(x, y, -1))

@@ -335,4 +335,134 @@ Tensor kl_div(const Tensor& log_probabilities, const Tensor& target, const KlDiv
                    log_probabilities, target, options.reduction);
 }
 
+namespace {
+
+// x^exponent for x >= 0, with slope 0 at 0 whatever the exponent: where it is used, the factor beside it vanishes
+// there.
+Tensor power(const Tensor& x, double exponent) {
+  const Tensor none = x == 0.0;
+  return where(none, 0.0, pow(where(none, 1.0, x), exponent));
+}
+
+}  // namespace
+
+Tensor distillation_loss(const Tensor& student, const Tensor& teacher, const DistillationOptions& options) {
+  constexpr const char* operation = "distillation_loss";
+  check_pair(operation, student, teacher);
+  check_reduction(operation, options.reduction);
+  const double t = options.temperature;
+  if (!(t > 0 && std::isfinite(t))) failf(operation, "the temperature is {}; it must be a finite number > 0", t);
+  if (student.dim() == 0) fail(operation, "a scalar has no axis of classes; the logits must be (N, classes)");
+  const Index axis = student.dim() == 1 ? 0 : 1;
+  const Tensor log_p = log_softmax(student / t, axis), log_q = log_softmax(teacher / t, axis), q = exp(log_q);
+  const Tensor none = q.detach() == 0.0;
+  const Tensor terms = q * (where(none, 0.0, log_q) - where(none, 0.0, log_p));
+  return reduce(sum(terms, {.axes = {axis}}) * (t * t), options.reduction);
+}
+
+Tensor distillation_loss(const Tensor& student, const Tensor& teacher, const Tensor& labels,
+                         const DistillationOptions& options) {
+  const double soft = options.soft_weight;
+  if (!(soft >= 0 && soft <= 1)) failf("distillation_loss", "soft_weight is {}; it must lie in [0, 1]", soft);
+  return soft * distillation_loss(student, teacher, options) +
+         (1 - soft) * cross_entropy(student, labels, {.reduction = options.reduction});
+}
+
+Tensor focal_loss(const Tensor& logits, const Tensor& labels, const FocalOptions& options) {
+  if (!(options.gamma >= 0 && std::isfinite(options.gamma)))
+    failf("focal_loss", "gamma is {}; it must be a finite number >= 0", options.gamma);
+  check_reduction("focal_loss", options.reduction);
+  const Classification classes = check_classes("focal_loss", logits, labels, options.weight, options.ignore_index, 0);
+  const Tensor plain =
+      cross_entropy(logits, labels, {.ignore_index = options.ignore_index, .reduction = Reduction::none});
+  Tensor losses = plain;
+  if (options.weight.defined())
+    losses = cross_entropy(
+        logits, labels, {.weight = options.weight, .ignore_index = options.ignore_index, .reduction = Reduction::none});
+  if (options.gamma > 0) losses = losses * power(-expm1(-plain), options.gamma);
+  if (options.reduction == Reduction::none) return losses;
+  const Tensor total = sum(losses);
+  return options.reduction == Reduction::sum ? total : total / label_total(classes, logits, labels, {});
+}
+
+Tensor sigmoid_focal_loss(const Tensor& logits, const Tensor& target, const SigmoidFocalOptions& options) {
+  constexpr const char* operation = "sigmoid_focal_loss";
+  check_pair(operation, logits, target);
+  check_reduction(operation, options.reduction);
+  if (!(options.gamma >= 0 && std::isfinite(options.gamma)))
+    failf(operation, "gamma is {}; it must be a finite number >= 0", options.gamma);
+  if (!(options.alpha <= 1)) failf(operation, "alpha is {}; it must be at most 1", options.alpha);
+  Tensor losses = pair_loss(operation, PairLoss::bce_with_logits, 0, logits, target, Reduction::none);
+  const Tensor other = 1.0 - target;
+  if (options.gamma > 0) losses = losses * power(sigmoid(logits) * other + sigmoid(-logits) * target, options.gamma);
+  if (options.alpha >= 0) losses = losses * (options.alpha * target + (1 - options.alpha) * other);
+  return reduce(losses, options.reduction);
+}
+
+Tensor cosine_similarity(const Tensor& a, const Tensor& b, const CosineOptions& options) {
+  constexpr const char* operation = "cosine_similarity";
+  check_floating(operation, a);
+  check_same_dtype(operation, a, b);
+  if (!(options.eps > 0)) failf(operation, "eps is {}; it must be positive", options.eps);
+  const ReduceOptions along{.axes = {options.axis}, .keepdim = true};
+  // The bound goes under the root, whose slope at 0 is infinite.
+  const auto unit = [&](const Tensor& x) {
+    return x * rsqrt(maximum(sum(square(x), along), options.eps * options.eps));
+  };
+  return sum(unit(a) * unit(b), {.axes = {options.axis}});
+}
+
+Tensor cosine_embedding_loss(const Tensor& a, const Tensor& b, const Tensor& target,
+                             const CosineEmbeddingOptions& options) {
+  constexpr const char* operation = "cosine_embedding_loss";
+  check_pair(operation, a, b);
+  check_reduction(operation, options.reduction);
+  if (!(options.margin >= -1 && options.margin <= 1))
+    failf(operation, "margin is {}; a cosine lies in [-1, 1]", options.margin);
+  if (a.dim() != 1 && a.dim() != 2)
+    failf(operation, "the vectors have shape {}; it must be (N, features) or (features)", a.shape());
+  Shape samples = a.shape();
+  samples.erase(samples.size() - 1);
+  if (target.shape() != samples)
+    failf(operation, "vectors of shape {} need targets of shape {}, one for each pair; these have shape {}", a.shape(),
+          samples, target.shape());
+  if (target.dtype() != int64) check_same_dtype(operation, a, target);
+  const Tensor like = target.detach().to(a.dtype());
+  dispatch_floating(operation, like.dtype(), [&]<class T> {
+    for (Index i = 0; i < like.numel(); ++i)
+      if (const T v = like.data<T>()[i]; v != 1 && v != -1)
+        failf(operation, "the target {} at position {} is neither 1 (alike) nor -1 (unlike)", v, i);
+  });
+  const Tensor cosine = cosine_similarity(a, b, {.axis = a.dim() - 1});
+  return reduce(where(like > 0.0, 1.0 - cosine, relu(cosine - options.margin)), options.reduction);
+}
+
+Tensor gaussian_nll_loss(const Tensor& mean, const Tensor& target, const Tensor& variance,
+                         const GaussianNllOptions& options) {
+  constexpr const char* operation = "gaussian_nll_loss";
+  check_pair(operation, mean, target);
+  check_same_dtype(operation, mean, variance);
+  check_reduction(operation, options.reduction);
+  if (!(options.eps > 0)) failf(operation, "eps is {}; it must be positive", options.eps);
+  Tensor v = variance;
+  if (v.shape() != mean.shape()) {
+    Shape shared = mean.shape();
+    if (!shared.empty()) shared[shared.size() - 1] = 1;
+    if (mean.dim() > 0 && v.dim() == mean.dim() - 1) v = unsqueeze(v, -1);
+    if (v.shape() != shared)
+      failf(operation,
+            "the variance has shape {}; predictions of shape {} need that, or 1 or nothing for the last axis",
+            variance.shape(), mean.shape());
+  }
+  dispatch_floating(operation, v.dtype(), [&]<class T> {
+    for (Index i = 0; i < v.numel(); ++i)
+      if (v.data<T>()[i] < 0) failf(operation, "the variance {} at position {} is negative", v.data<T>()[i], i);
+  });
+  const Tensor plain = v.detach();
+  v = v + (maximum(plain, options.eps) - plain);
+  constexpr double log_2pi = 1.8378770664093454835606594728112;
+  const Tensor losses = 0.5 * (log(v) + square(mean - target) / v) + (options.full ? log_2pi / 2 : 0);
+  return reduce(losses, options.reduction);
+}
+
 }  // namespace gradus::nn

@@ -88,4 +88,79 @@ struct KlDivOptions {
 /// 0 log 0 = 0.
 Tensor kl_div(const Tensor& log_probabilities, const Tensor& target, const KlDivOptions& options = {});
 
+// -- from one network to another
+
+struct DistillationOptions {
+  double temperature = 2;    ///< above 0: the larger, the more the small probabilities count
+  double soft_weight = 0.5;  ///< in [0, 1], with labels: the part of the teacher; the labels have the rest
+  Reduction reduction = Reduction::mean;
+};
+/// T^2 KL(q || p), with q = softmax(teacher / T) and p = softmax(student / T) over the classes: axis 1, or the only
+/// one. Both have shape (N, classes, ...) or (classes); the mean is over the samples.
+///
+/// The gradient of KL(q || p) by the student's logits is (p - q) / T, and p - q itself is of order 1 / T, so that
+/// without the factor T^2 a larger temperature would mean a smaller gradient. With it the weight against a loss of
+/// labels keeps its meaning whatever T, and for T to infinity the loss becomes sum((s - t)^2) / (2 classes), with s and
+/// t the logits less their means. Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015, section
+/// 2. Differentiable in both; detach a teacher that is not trained, or run it under NoGrad.
+Tensor distillation_loss(const Tensor& student_logits, const Tensor& teacher_logits,
+                         const DistillationOptions& options = {});
+/// soft_weight times that, plus (1 - soft_weight) cross_entropy(student_logits, labels), at temperature 1.
+Tensor distillation_loss(const Tensor& student_logits, const Tensor& teacher_logits, const Tensor& labels,
+                         const DistillationOptions& options = {});
+
+// -- where most samples are easy
+
+struct FocalOptions {
+  double gamma = 2;           ///< at least 0; with 0 it is cross_entropy
+  Tensor weight = {};         ///< one factor for each class (the paper's alpha), a constant
+  Index ignore_index = -100;  ///< a label that counts for nothing
+  Reduction reduction = Reduction::mean;
+};
+/// -(1 - p)^gamma log p with p the probability of the label: what is classified well already counts for little. Shapes
+/// as in cross_entropy. The mean divides by the number of labels that are not ignored, without weights. Lin, Goyal,
+/// Girshick, He, Dollar, "Focal loss for dense object detection", 2017, equations 4 and 5.
+Tensor focal_loss(const Tensor& logits, const Tensor& labels, const FocalOptions& options = {});
+
+struct SigmoidFocalOptions {
+  double gamma = 2;     ///< at least 0
+  double alpha = 0.25;  ///< factor of the positive class, 1 - alpha that of the negative one; below 0: no factors
+  Reduction reduction = Reduction::mean;
+};
+/// The same for two classes and one logit, element by element: logits and targets of one shape, targets 0, 1, or
+/// between.
+Tensor sigmoid_focal_loss(const Tensor& logits, const Tensor& target, const SigmoidFocalOptions& options = {});
+
+// -- angles
+
+struct CosineOptions {
+  Index axis = 1;
+  double eps = 1e-8;  ///< a norm below this counts as this
+};
+/// The cosine of the angle between the vectors along `axis`; a and b broadcast. 0 where one of them is 0.
+Tensor cosine_similarity(const Tensor& a, const Tensor& b, const CosineOptions& options = {});
+
+struct CosineEmbeddingOptions {
+  double margin = 0;  ///< in [-1, 1]: unlike pairs may have this cosine
+  Reduction reduction = Reduction::mean;
+};
+/// 1 - cos for pairs with target 1, max(0, cos - margin) for those with target -1. a and b (N, features) with target
+/// (N), or (features) with a scalar; the target is int64 or of their type. Throws for targets other than 1 and -1.
+Tensor cosine_embedding_loss(const Tensor& a, const Tensor& b, const Tensor& target,
+                             const CosineEmbeddingOptions& options = {});
+
+// -- a prediction that knows how sure it is
+
+struct GaussianNllOptions {
+  bool full = false;  ///< add log(2 pi) / 2, which changes no gradient
+  double eps = 1e-6;  ///< a smaller variance counts as this
+  Reduction reduction = Reduction::mean;
+};
+/// (log v + (mean - target)^2 / v) / 2, the negative logarithm of a normal density with variance v: variance or eps,
+/// whichever is larger. `variance` has the shape of mean, or size 1 on the last axis, or no last axis. As in PyTorch
+/// the gradient passes to a variance below eps, so that it can grow again. Throws when a variance is negative. Nix and
+/// Weigend, "Estimating the mean and variance of the target probability distribution", 1994.
+Tensor gaussian_nll_loss(const Tensor& mean, const Tensor& target, const Tensor& variance,
+                         const GaussianNllOptions& options = {});
+
 }  // namespace gradus::nn
