@@ -23,4 +23,5 @@
 #include "gradus/nn/sequential.hpp"
 #include "gradus/nn/serialize.hpp"
 #include "gradus/nn/sparse.hpp"
+#include "gradus/nn/summary.hpp"
 #include "gradus/nn/transformer.hpp"

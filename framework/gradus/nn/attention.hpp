@@ -35,9 +35,11 @@ class MultiheadAttention : public Module {
   /// equal.
   Tensor forward(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionMask& mask = {});
   using Module::operator();
-  Tensor operator()(const Tensor& x, const AttentionMask& mask) { return forward(x, mask); }
+  Tensor operator()(const Tensor& x, const AttentionMask& mask) {
+    return observed([&] { return forward(x, mask); }, x);
+  }
   Tensor operator()(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionMask& mask = {}) {
-    return forward(query, key, value, mask);
+    return observed([&] { return forward(query, key, value, mask); }, query, key, value);
   }
   void visit(Visitor& v) override;
 

@@ -64,6 +64,13 @@ Tensor Module::forward(const Tensor& /*x*/) {
   fail(type_name(), "it has no forward(x); it is called in another way");
 }
 
+Tensor Module::report_call(const std::function<Tensor()>& forward, const std::vector<Tensor>& inputs) {
+  detail::call_observer->on_call(*this);
+  Tensor output = forward();
+  if (detail::call_observer != nullptr) detail::call_observer->on_return(*this, inputs, output);
+  return output;
+}
+
 void Module::visit(Visitor& /*visitor*/) {}
 
 std::string Module::type_name() const {

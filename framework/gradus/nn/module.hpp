@@ -9,6 +9,7 @@
 //   };
 //
 // From visit follow parameters, dotted names ("first.weight"), saving and loading, clone, conversion and train/eval.
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "gradus/nn/call_observer.hpp"
 #include "gradus/tensor/named.hpp"
 #include "gradus/tensor/tensor.hpp"
 
@@ -65,7 +67,9 @@ class Module {
 
   /// The output for one input. Modules with another signature leave this alone; it throws then.
   virtual Tensor forward(const Tensor& x);
-  Tensor operator()(const Tensor& x) { return forward(x); }
+  Tensor operator()(const Tensor& x) {
+    return observed([&] { return forward(x); }, x);
+  }
 
   /// Names every member that holds state. The default has none.
   virtual void visit(Visitor& visitor);
@@ -94,7 +98,16 @@ class Module {
   /// Freezes the parameters (false) or makes them trainable.
   void requires_grad_(bool wanted = true);
 
+ protected:
+  /// For operator() of modules with another signature: runs forward, and tells a CallObserver about it.
+  template <class Forward, class... Inputs>
+  Tensor observed(Forward&& forward, const Inputs&... inputs) {
+    if (detail::call_observer == nullptr) return forward();
+    return report_call(forward, {inputs...});
+  }
+
  private:
+  Tensor report_call(const std::function<Tensor()>& forward, const std::vector<Tensor>& inputs);
   bool training_ = true;
 };
 
@@ -140,7 +153,7 @@ class AnyModule {
 
   Module& operator*() const { return *module_; }
   Module* operator->() const { return module_.get(); }
-  Tensor operator()(const Tensor& x) { return module_->forward(x); }
+  Tensor operator()(const Tensor& x) { return (*module_)(x); }
 
  private:
   std::unique_ptr<Module> module_;

@@ -39,7 +39,9 @@ class TransformerBlock : public Module {
   Tensor forward(const Tensor& x) override { return forward(x, {}); }
   Tensor forward(const Tensor& x, const AttentionMask& mask);
   using Module::operator();
-  Tensor operator()(const Tensor& x, const AttentionMask& mask) { return forward(x, mask); }
+  Tensor operator()(const Tensor& x, const AttentionMask& mask) {
+    return observed([&] { return forward(x, mask); }, x);
+  }
   void visit(Visitor& v) override;
 
  private:
@@ -60,7 +62,9 @@ class TransformerEncoder : public Module {
   Tensor forward(const Tensor& x) override { return forward(x, {}); }
   Tensor forward(const Tensor& x, const AttentionMask& mask);
   using Module::operator();
-  Tensor operator()(const Tensor& x, const AttentionMask& mask) { return forward(x, mask); }
+  Tensor operator()(const Tensor& x, const AttentionMask& mask) {
+    return observed([&] { return forward(x, mask); }, x);
+  }
   void visit(Visitor& v) override;
 };
 
@@ -95,7 +99,7 @@ class TransformerDecoderBlock : public Module {
   using Module::forward;
   Tensor forward(const Tensor& x, const Tensor& memory, const DecoderMask& mask = {});
   Tensor operator()(const Tensor& x, const Tensor& memory, const DecoderMask& mask = {}) {
-    return forward(x, memory, mask);
+    return observed([&] { return forward(x, memory, mask); }, x, memory);
   }
   void visit(Visitor& v) override;
 
@@ -117,7 +121,7 @@ class TransformerDecoder : public Module {
   using Module::forward;
   Tensor forward(const Tensor& x, const Tensor& memory, const DecoderMask& mask = {});
   Tensor operator()(const Tensor& x, const Tensor& memory, const DecoderMask& mask = {}) {
-    return forward(x, memory, mask);
+    return observed([&] { return forward(x, memory, mask); }, x, memory);
   }
   void visit(Visitor& v) override;
 };

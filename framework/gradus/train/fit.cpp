@@ -11,6 +11,7 @@
 #include "gradus/kernels/elementwise.hpp"
 #include "gradus/nn/activation.hpp"
 #include "gradus/nn/clip.hpp"
+#include "gradus/nn/eval_mode.hpp"
 #include "gradus/nn/loss.hpp"
 #include "gradus/ops/arithmetic.hpp"
 #include "gradus/ops/shape.hpp"
@@ -28,35 +29,6 @@ Loss or_cross_entropy(const Loss& loss) {
   if (loss) return loss;
   return [](const Tensor& output, const Tensor& target) { return nn::cross_entropy(output, target); };
 }
-
-// Switches a model to eval mode, and at the end each of its modules back to the mode that it had: some may be frozen on
-// purpose.
-class EvalMode {
- public:
-  explicit EvalMode(nn::Module& model) {
-    modes_.emplace_back(&model, model.training());
-    Collect collect(modes_);
-    model.visit(collect);
-    model.eval();
-  }
-  ~EvalMode() {
-    // A module comes before those inside of it, so the last word on each is its own.
-    for (const auto& [module, training] : modes_) module->train(training);
-  }
-  EvalMode(const EvalMode&) = delete;
-  EvalMode& operator=(const EvalMode&) = delete;
-
- private:
-  using Modes = std::vector<std::pair<nn::Module*, bool>>;
-  struct Collect final : nn::Visitor {
-    explicit Collect(Modes& m) : modes(m) {}
-    void on_module(const std::string& /*path*/, nn::Module& module) override {
-      modes.emplace_back(&module, module.training());
-    }
-    Modes& modes;
-  };
-  Modes modes_;
-};
 
 void check_batch_size(const char* operation, Index batch_size) {
   if (batch_size < 1) failf(operation, "a batch_size of {}; at least 1 is needed", batch_size);
@@ -96,7 +68,7 @@ std::string first_non_finite(nn::Module& model, const Tensor& x) {
   for (const auto& [name, parameter] : model.named_parameters())
     if (!finite(parameter)) return "parameter " + name;
   const NoGrad no_grad;
-  const EvalMode eval(model);
+  const nn::EvalMode eval(model);
   nn::ActivationProbe probe;
   (void)model(x);
   for (std::size_t i = 0; i < probe.records.size(); ++i)
@@ -110,7 +82,7 @@ Evaluation evaluate(nn::Module& model, const data::Dataset& dataset, const Loss&
   const Loss measure = or_cross_entropy(loss);
   check_batch_size("evaluate", batch_size);
   const NoGrad no_grad;
-  const EvalMode eval(model);
+  const nn::EvalMode eval(model);
   const Index n = dataset.size();
   if (n == 0) return {nan, nan};
   Evaluation total{0, 0};
@@ -128,7 +100,7 @@ Evaluation evaluate(nn::Module& model, const data::Dataset& dataset, const Loss&
 Tensor predict(nn::Module& model, const Tensor& x, Index batch_size) {
   check_batch_size("predict", batch_size);
   const NoGrad no_grad;
-  const EvalMode eval(model);
+  const nn::EvalMode eval(model);
   std::vector<Tensor> parts;
   for (Index start = 0; start < x.shape()[0]; start += batch_size)
     parts.push_back(model(x.slice(0, start, start + batch_size)));
