@@ -14,6 +14,7 @@
 #include "gradus/nn/dropout.hpp"
 #include "gradus/nn/embedding.hpp"
 #include "gradus/nn/linear.hpp"
+#include "gradus/nn/recurrent.hpp"
 #include "gradus/nn/sequential.hpp"
 #include "gradus/nn/transformer.hpp"
 #include "gradus/ops/ops.hpp"
@@ -149,6 +150,17 @@ TEST_CASE("a Transformer block, its parts indented") {
   nn::Sequential net{to_memory};
   const nn::Summary crossed = nn::summary(net, {2, 5, 8}, {.dtype = float32});
   CHECK(row_of(crossed, "?").multiply_adds == (80 + 2 * 48) * 8 + 2 * (2 * 5 * 3 * 8));
+}
+
+TEST_CASE("layers that take more than one tensor are seen, too") {
+  nn::GRUCell cell{4, 4};
+  const nn::Lambda step([&](const Tensor& x) { return cell(x, x); });
+  nn::Sequential net{step};
+  const nn::Summary summary = nn::summary(net, {2, 4});
+  REQUIRE(summary.rows.size() == 3);
+  CHECK(summary.rows[2].type == "GRUCell");
+  CHECK(summary.rows[2].depth == 2);
+  CHECK(summary.rows[2].output == Shape{2, 4});
 }
 
 TEST_CASE("layers that run twice, never, or unseen") {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <sstream>
 
+#include "folder.hpp"
 #include "gradus/core/atomic_file.hpp"
 #include "gradus/core/generator.hpp"
 #include "gradus/nn/activation.hpp"
@@ -33,23 +34,6 @@ using namespace gradus::train;
 namespace fs = std::filesystem;
 
 namespace {
-
-class Folder {
- public:
-  Folder() : path_(fs::temp_directory_path() / ("gradus_checkpoint_" + std::to_string(::getpid()))) {
-    fs::remove_all(path_);
-    fs::create_directories(path_);
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  std::string operator/(const char* name) const { return (path_ / name).string(); }
-  std::size_t files() const { return std::size_t(std::distance(fs::directory_iterator(path_), {})); }
-
- private:
-  fs::path path_;
-};
 
 std::string bytes_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -202,7 +186,7 @@ TEST_CASE("a run that is stopped after any step and resumed ends with the bits o
     if (!steps.empty()) CHECK(steps.front() == stop + 1);
     check_same(Ending(setup, history), expected);
   }
-  CHECK(folder.files() == 1);
+  CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("every rhythm of checkpoints, accumulation and an exception in the middle give the same bits") {
@@ -311,7 +295,7 @@ TEST_CASE("a process that is killed at any moment, again and again, ends with th
   const History history = setup.run(setup.options(path));
   check_same(Ending(setup, history), expected);
   // Nothing that a kill left half-written stays beside the file.
-  CHECK(folder.files() == 1);
+  CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("a process that is killed while it writes leaves the last good checkpoint") {
@@ -338,11 +322,11 @@ TEST_CASE("a process that is killed while it writes leaves the last good checkpo
   });
   CHECK(code == 128 + SIGXFSZ);
   CHECK((bytes_of(path) == good));
-  CHECK(folder.files() == 2);  // with what was half-written
+  CHECK(folder.entries() == 2);  // with what was half-written
   Setup setup(77);
   const History history = setup.run(setup.options(path));
   check_same(Ending(setup, history), expected);
-  CHECK(folder.files() == 1);
+  CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("a full disk is reported and leaves the last good checkpoint") {
@@ -370,7 +354,7 @@ TEST_CASE("a full disk is reported and leaves the last good checkpoint") {
   CHECK(text.find("run.safetensors") != std::string::npos);
   CHECK(text.find("File too large") != std::string::npos);
   CHECK((bytes_of(path) == good));
-  CHECK(folder.files() == 2);
+  CHECK(folder.entries() == 2);
   // fit says so before it trains.
   Setup setup;
   int steps = 0;

@@ -1,7 +1,6 @@
 #include "gradus/train/epoch_log.hpp"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "folder.hpp"
 #include "gradus/nn/linear.hpp"
 #include "gradus/nn/sequential.hpp"
 #include "gradus/optim/sgd.hpp"
@@ -31,16 +31,8 @@ std::string text_of(const std::string& path) {
 }
 
 struct Files {
-  fs::path folder = fs::temp_directory_path() / ("gradus_epoch_log_" + std::to_string(::getpid()));
+  Folder folder;
   std::string csv = folder / "log.csv", jsonl = folder / "log.jsonl", checkpoint = folder / "run.safetensors";
-  Files() {
-    fs::remove_all(folder);
-    fs::create_directories(folder);
-  }
-  ~Files() {
-    std::error_code ignored;
-    fs::remove_all(folder, ignored);
-  }
 };
 
 // Eight steps in each epoch.
@@ -142,7 +134,7 @@ TEST_CASE("a log that cannot be written is an error before the training begins")
     CHECK(text.find(part) != std::string::npos);
   };
   refused({.epochs = 1, .log_csv = files.folder / "none/log.csv"}, "does its folder exist");
-  refused({.epochs = 1, .log_jsonl = files.folder}, "a folder has this name");
+  refused({.epochs = 1, .log_jsonl = files.folder.path()}, "a folder has this name");
   refused({.epochs = 1, .log_csv = "/dev/full"}, "No space left on device");
   refused({.epochs = 1, .log_csv = files.csv, .log_jsonl = files.csv}, "the same file");
   // JSON lines have no header: the first line fails.

@@ -53,7 +53,9 @@ class GCNConv : public Module {
   GCNConv(Index in_features, Index out_features, const Options& options = {});
   using Module::forward;
   Tensor forward(const Tensor& x, const EdgeIndex& edges);
-  Tensor operator()(const Tensor& x, const EdgeIndex& edges) { return forward(x, edges); }
+  Tensor operator()(const Tensor& x, const EdgeIndex& edges) {
+    return observed([&] { return forward(x, edges); }, x);
+  }
   void visit(Visitor& v) override;
 };
 
@@ -73,7 +75,9 @@ class SAGEConv : public Module {
   SAGEConv(Index in_features, Index out_features, const Options& options = {});
   using Module::forward;
   Tensor forward(const Tensor& x, const EdgeIndex& edges);
-  Tensor operator()(const Tensor& x, const EdgeIndex& edges) { return forward(x, edges); }
+  Tensor operator()(const Tensor& x, const EdgeIndex& edges) {
+    return observed([&] { return forward(x, edges); }, x);
+  }
   void visit(Visitor& v) override;
 
  private:
@@ -102,7 +106,9 @@ class GATConv : public Module {
   GATConv(Index in_features, Index out_features, const Options& options = {});
   using Module::forward;
   Tensor forward(const Tensor& x, const EdgeIndex& edges);
-  Tensor operator()(const Tensor& x, const EdgeIndex& edges) { return forward(x, edges); }
+  Tensor operator()(const Tensor& x, const EdgeIndex& edges) {
+    return observed([&] { return forward(x, edges); }, x);
+  }
   void visit(Visitor& v) override;
 
  private:

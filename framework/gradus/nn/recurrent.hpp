@@ -67,7 +67,9 @@ class RNNCell : public Module {
   Tensor forward(const Tensor& x) override { return forward(x, Tensor{}); }
   Tensor forward(const Tensor& x, const Tensor& h);
   using Module::operator();
-  Tensor operator()(const Tensor& x, const Tensor& h) { return forward(x, h); }
+  Tensor operator()(const Tensor& x, const Tensor& h) {
+    return observed([&] { return forward(x, h); }, x, h);
+  }
   void visit(Visitor& v) override;
 };
 
@@ -83,7 +85,9 @@ class GRUCell : public Module {
   Tensor forward(const Tensor& x) override { return forward(x, Tensor{}); }
   Tensor forward(const Tensor& x, const Tensor& h);
   using Module::operator();
-  Tensor operator()(const Tensor& x, const Tensor& h) { return forward(x, h); }
+  Tensor operator()(const Tensor& x, const Tensor& h) {
+    return observed([&] { return forward(x, h); }, x, h);
+  }
   void visit(Visitor& v) override;
 };
 
