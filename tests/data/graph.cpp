@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include "gradus/tensor/factories.hpp"
@@ -181,6 +183,138 @@ TEST_CASE("heterophilous: one archive") {
   CHECK(has(error(archive("12", "01", "01")), "label 2 of node 1"));
   CHECK(has(error(archive("10", "02", "01")), "edge 0 has an end at node 2"));
   CHECK(has(error(zip({{"edges.npy", npy("|u1", "(1, 2)", bits("00"))}})), "no array \"node_features\""));
+}
+
+TEST_CASE("planetoid: pickles are parsed, never run") {
+  const Folder folder;
+  const auto whole = [](Index value) { return "J" + little(std::uint64_t(value), 4); };
+  const auto text = [](const std::string& s) { return "U" + little(s.size(), 1) + s; };
+  const auto array = [&](const Indices& shape, const Indices& values, const std::string& type = "i4") {
+    std::string axes, raw;
+    for (const Index size : shape) axes += whole(size);
+    for (const Index value : values) raw += little(std::uint64_t(value), type == "i8" ? 8 : 4);
+    return "cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK" + little(0, 1) + "\x85" + text("b") +
+           "\x87R(K\x01(" + axes + "tcnumpy\ndtype\n" + text(type) + "K" + little(0, 1) + "K\x01\x87R(K\x03" +
+           text("<") + "NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK" + little(0, 1) + "tb\x89T" + little(raw.size(), 4) +
+           raw + "tb";
+  };
+  const auto csr = [&](Index rows, Index columns, const Indices& starts, const Indices& indices,
+                       const Indices& values) {
+    return "cscipy.sparse.csr\ncsr_matrix\n)\x81}(" + text("_shape") + whole(rows) + whole(columns) + "\x86" +
+           text("indptr") + array({Index(starts.size())}, starts) + text("indices") +
+           array({Index(indices.size())}, indices, "i8") + text("data") + array({Index(values.size())}, values) + "ub";
+  };
+  const auto write = [&](const std::string& part, const std::string& body) {
+    folder.write("ind.toy." + part, part == "test.index" ? body : "\x80\x02" + body + ".");
+  };
+  const auto sound = [&] {
+    write("allx", csr(3, 2, {0, 1, 1, 3}, {1, 0, 1}, {1, 2, 3}));
+    write("ally", array({3, 2}, {1, 0, 0, 1, 0, 1}));
+    write("tx", csr(2, 2, {0, 1, 2}, {0, 1}, {7, 8}));
+    write("ty", array({2, 2}, {1, 0, 0, 1}));
+    write("y", array({1, 2}, {1, 0}));
+    write("test.index", "5\n3\n");
+    write("graph", "ccollections\ndefaultdict\nq" + little(1, 1) + "c__builtin__\nlist\n\x85R(K" + little(0, 1) +
+                       "](K\x01K\x05"
+                       "eK\x05]K" +
+                       little(0, 1) + "au");
+  };
+  const auto read = [&] { return data::planetoid(folder.path(), "toy", {.validation = 2}); };
+  const auto error = [&] {
+    const std::string message = error_of([&] { (void)read(); });
+    sound();
+    return message;
+  };
+  sound();
+  const data::Graph graph = read();
+  CHECK(graph.x.shape() == Shape{6, 2});
+  CHECK(to_vector<float>(graph.x) == std::vector<float>{0, 1, 0, 0, 2, 3, 0, 8, 0, 0, 7, 0});
+  CHECK(all(graph.y) == Indices{0, 1, 1, 1, 0, 0});
+  CHECK(all(graph.edges) == Indices{0, 1, 0, 5, 5, 0});
+  CHECK(all(graph.train_nodes()) == Indices{0});
+  CHECK(all(graph.validation_nodes()) == Indices{1, 2});
+  CHECK(all(graph.test_nodes()) == Indices{3, 5});
+
+  CHECK(has(error_of([&] { (void)data::planetoid(folder.path(), "toy"); }), "500 for validation, but allx has 3"));
+  CHECK(has(error_of([&] { (void)data::planetoid(folder.path(), "other"); }), "there is no ind.other.allx"));
+  write("test.index", "5\n5\n");
+  CHECK(has(error(), "node 5 comes twice"));
+  write("test.index", "5\n2\n");
+  CHECK(has(error(), "line 2: one node from 3"));
+  write("test.index", "5\n4000000000\n");
+  CHECK(has(error(), "line 2"));
+  write("test.index", "5\n");
+  CHECK(has(error(), "1 nodes, but tx has 2"));
+  write("y", array({1, 2}, {1, 1}));
+  CHECK(has(error(), "ind.toy.y"));
+  write("ally", array({2, 2}, {1, 0, 0, 1}));
+  CHECK(has(error(), "one row for each of 3 nodes"));
+  write("ally", array({3, 2}, {1, 0, 0, 1, 0}));
+  CHECK(has(error(), "20 bytes for 6 elements"));
+  write("allx", csr(3, 2, {0, 1, 1, 3}, {1, 0, 2}, {1, 2, 3}));
+  CHECK(has(error(), "do not fit together"));
+  write("allx", csr(3, 2, {0, 2, 1, 3}, {1, 0, 1}, {1, 2, 3}));
+  CHECK(has(error(), "do not fit together"));
+  write("allx", csr(3, 2, {0, -1, 1, 3}, {1, 0, 1}, {1, 2, 3}));
+  CHECK(has(error(), "the indptr of a sparse matrix have a -1"));
+  write("allx", array({1}, {1}));
+  CHECK(has(error(), "scipy.sparse.csr_matrix is expected"));
+  write("allx", "cos\nsystem\n" + text("true") + "\x85R");
+  CHECK(has(error(), "scipy.sparse.csr_matrix is expected"));
+  write("graph",
+        "}(K\x01]K\x09"
+        "au");
+  CHECK(has(error(), "node 9"));
+  for (const char* odd : {"", "t", "a", "K\x01K\x02", "K\x01R", "h\x05", "Kxr\xff\xff\xff\x7f", "(", "\x93", "(K\x01u",
+                          "cabc", "T\xff\xff\xff\xff", "]K\x01s", "K\x01}b", "K\x01"}) {
+    CAPTURE(std::string(odd));
+    write("graph", odd);
+    CHECK(has(error(), "ind.toy.graph\" is damaged"));
+  }
+  // A chain of a million tuples, and a list that holds itself, are read and dropped without harm.
+  write("graph", ")" + std::string(1000000, '\x85'));
+  CHECK(has(error(), "no dictionary"));
+  write("graph", "]q" + little(0, 1) + "h" + little(0, 1) + "a");
+  CHECK(has(error(), "no dictionary"));
+
+  for (const char* part : {"allx", "ally", "graph"}) {
+    sound();
+    std::ifstream in(folder / (std::string("ind.toy.") + part), std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+    for (std::size_t length = 0; length < bytes.size(); ++length) {
+      folder.write(std::string("ind.toy.") + part, bytes.substr(0, length));
+      CHECK(has(error_of([&] { (void)read(); }), "planetoid"));
+    }
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      for (const char flip : {1, 16, 64, -128}) {
+        std::string changed = bytes;
+        changed[i] = char(changed[i] ^ flip);
+        folder.write(std::string("ind.toy.") + part, changed);
+        const std::string message = error_of([&] { (void)read(); });
+        CHECK((message.empty() || has(message, "planetoid")));
+      }
+  }
+}
+
+TEST_CASE("the real Cora in Planetoid's form, with the public split") {
+  const std::string root = real_data("cora/planetoid"), splits = real_data("cora/splits");
+  if (root.empty() || splits.empty()) return;
+  data::Graph graph = data::planetoid(root, "cora");
+  CHECK(graph.x.shape() == Shape{2708, 1433});
+  CHECK(undirected(graph) == 5278);
+  CHECK(mask_counts(graph, 0) == Indices{140, 500, 1000});
+  Indices counts(7), in_training(7);
+  const Indices labels = all(graph.y);
+  for (const Index label : labels) ++counts[std::size_t(label)];
+  for (const Index node : all(graph.train_nodes())) ++in_training[std::size_t(labels[std::size_t(node)])];
+  CHECK(counts == Indices{351, 217, 418, 818, 426, 298, 180});
+  CHECK(in_training == Indices(7, 20));
+  double words = 0;
+  for (const float value : to_vector<float>(graph.x)) words += double(value);
+  CHECK(words == 49216);
+  data::read_splits(graph, {splits + "/cora_split_0.6_0.2_0.npz", splits + "/cora_split_0.6_0.2_1.npz"});
+  CHECK(graph.splits() == 2);
+  CHECK(mask_counts(graph, 0) == Indices{1192, 796, 497});
 }
 
 TEST_CASE("the real Cora") {

@@ -11,6 +11,7 @@
 #include "gradus/core/format.hpp"
 #include "gradus/data/byte_reader.hpp"
 #include "gradus/data/npz.hpp"
+#include "gradus/data/pickle.hpp"
 #include "gradus/tensor/factories.hpp"
 
 namespace gradus::data {
@@ -18,6 +19,8 @@ namespace {
 
 constexpr std::uint64_t most_text = std::uint64_t{1} << 31;
 constexpr Index most_elements = Index{1} << 28;  // of a feature matrix that a short text announces
+
+constexpr std::size_t most_edges = 1 << 25;  // of a pickle: more do not fit into one, unless lists stand for many nodes
 
 std::string in_quotes(std::string_view text) {
   constexpr std::size_t most = 40;
@@ -220,6 +223,94 @@ Graph cora(const std::string& root) {
       const auto found = number_of.find(paper);
       if (found == number_of.end()) citations.refuse("the paper {} is not in cora.content", in_quotes(paper));
       ends.push_back(found->second);
+    }
+  }
+  graph.edges = edge_tensor(ends);
+  check_graph(operation, root, graph);
+  return graph;
+}
+
+Graph planetoid(const std::string& root, const std::string& name, const PlanetoidOptions& options) {
+  constexpr auto operation = "planetoid";
+  const auto path = [&](const char* part) { return file_in(operation, root, fmt::format("ind.{}.{}", name, part)); };
+  const auto labels = [&](const char* part, Index rows) {
+    const Pickle file(operation, path(part));
+    const PickleArray one_hot = file.array(file.root());
+    if (one_hot.shape.size() != 2 || (rows >= 0 && one_hot.shape[0] != rows))
+      file.refuse("its shape is ({}); one row for each of {} nodes is expected", fmt::join(one_hot.shape, ", "), rows);
+    const std::size_t classes = std::size_t(one_hot.shape[1]);
+    std::vector<Index> result;
+    for (Index r = 0; r < one_hot.shape[0]; ++r) {
+      const auto row = one_hot.values.begin() + r * Index(classes), end = row + Index(classes);
+      const auto one = std::find(row, end, 1.0);
+      if (one == end || std::count(row, end, 0.0) != Index(classes) - 1)
+        file.refuse("row {} has not one 1 and else 0", r);
+      result.push_back(one - row);
+    }
+    return result;
+  };
+  const Pickle known_file(operation, path("allx")), test_file(operation, path("tx")),
+      graph_file(operation, path("graph"));
+  const PickleCsr known = known_file.csr(known_file.root()), tested = test_file.csr(test_file.root());
+  if (tested.columns != known.columns)
+    test_file.refuse("its nodes have {} features, those of allx {}", tested.columns, known.columns);
+  const std::vector<Index> known_labels = labels("ally", known.rows), test_labels = labels("ty", tested.rows),
+                           train_labels = labels("y", -1);
+
+  // Row i of tx is the node that line i of test.index names.
+  Lines lines(operation, path("test.index"));
+  std::vector<std::string_view> fields;
+  std::vector<Index> tests;
+  Index n = known.rows;
+  const Index most_nodes = most_elements / std::max<Index>(known.columns, 1);
+  while (lines.next(fields)) {
+    tests.push_back(lines.whole(fields[0], "node"));
+    if (fields.size() != 1 || tests.back() < known.rows || tests.back() >= most_nodes)
+      lines.refuse("one node from {} is expected, after those of allx", known.rows);
+    n = std::max(n, tests.back() + 1);
+  }
+  if (Index(tests.size()) != tested.rows) lines.refuse("{} nodes, but tx has {}", tests.size(), tested.rows);
+  const Index train = Index(train_labels.size());
+  if (n > most_nodes) known_file.refuse("{} nodes with {} features are more than this reader takes", n, known.columns);
+  if (options.validation < 0 || train > known.rows || options.validation > known.rows - train)
+    failf(operation, "{} nodes for training and {} for validation, but allx has {}", train, options.validation,
+          known.rows);
+
+  Graph graph;
+  graph.name = name;
+  graph.x = zeros({n, known.columns});
+  graph.y = zeros({n}, {.dtype = int64});
+  for (Tensor* mask : {&graph.train_mask, &graph.validation_mask, &graph.test_mask})
+    *mask = zeros({1, n}, {.dtype = int64});
+  const auto place = [&](const PickleCsr& rows, Index row, Index node, Index label) {
+    for (Index e = rows.starts[std::size_t(row)]; e < rows.starts[std::size_t(row) + 1]; ++e)
+      graph.x.data<float>()[node * known.columns + rows.indices[std::size_t(e)]] = float(rows.values[std::size_t(e)]);
+    graph.y.data<std::int64_t>()[node] = label;
+  };
+  for (Index i = 0; i < known.rows; ++i) place(known, i, i, known_labels[std::size_t(i)]);
+  for (Index i = 0; i < tested.rows; ++i) {
+    const Index node = tests[std::size_t(i)];
+    std::int64_t& mask = graph.test_mask.data<std::int64_t>()[node];
+    if (mask != 0) lines.refuse("node {} comes twice", node);
+    mask = 1;
+    place(tested, i, node, test_labels[std::size_t(i)]);
+  }
+  std::fill_n(graph.train_mask.data<std::int64_t>(), train, 1);
+  std::fill_n(graph.validation_mask.data<std::int64_t>() + train, options.validation, 1);
+
+  // A dictionary from each node to the list of its neighbours.
+  using Kind = PickleItem::Kind;
+  const PickleItem& neighbours = graph_file.root();
+  if (neighbours.kind != Kind::object && neighbours.kind != Kind::dictionary) graph_file.refuse("it is no dictionary");
+  std::vector<Index> ends;
+  for (std::size_t i = 0; i + 1 < neighbours.items.size(); i += 2) {
+    const PickleItem &node = *neighbours.items[i], &list = *neighbours.items[i + 1];
+    if (node.kind != Kind::whole || list.kind != Kind::list)
+      graph_file.refuse("entry {} is no node with a list", i / 2);
+    if (list.items.size() > most_edges - ends.size() / 2) graph_file.refuse("it has too many edges");
+    for (const PickleItem* neighbour : list.items) {
+      if (neighbour->kind != Kind::whole) graph_file.refuse("a neighbour of node {} is no number", node.number);
+      ends.insert(ends.end(), {node.number, neighbour->number});
     }
   }
   graph.edges = edge_tensor(ends);

@@ -36,8 +36,19 @@ void check_graph(const char* operation, const std::string& where, const Graph& g
 
 /// The Cora citation graph from cora.content and cora.cites in the folder `root` (https://linqs.org/datasets/#cora):
 /// 2708 papers in the order of the file, an edge from the citing paper to the cited one, classes in alphabetical order.
-/// No masks: the public split is defined on the order of planetoid().
+/// No masks: the public split and the .npz splits go by the order of planetoid().
 Graph cora(const std::string& root);
+
+struct PlanetoidOptions {
+  Index validation = 500;  ///< nodes after the training ones that are for validation
+};
+
+/// A graph of Yang, Cohen and Salakhutdinov 2016 (https://github.com/kimiyoung/planetoid) with the public split, e.g.
+/// "cora": 140 nodes for training, 20 of each class, 500 for validation, 1000 for testing. Reads ind.NAME.allx, .ally,
+/// .tx, .ty, .y, .graph and .test.index in the folder `root`; the Python pickles among them are parsed, never run. The
+/// edges are the lines of .graph: both directions, some of them repeated. Nodes without a record (as in citeseer) have
+/// features 0 and class 0.
+Graph planetoid(const std::string& root, const std::string& name, const PlanetoidOptions& options = {});
 
 /// A graph of Pei et al. 2020, "Geom-GCN" (https://github.com/graphdml-uiuc-jlu/geom-gcn): out1_graph_edges.txt and
 /// out1_node_feature_label.txt in root/name. Features are comma-separated numbers, or, where the header says
