@@ -16,6 +16,7 @@
 #include "gradus/nn/linear.hpp"
 #include "gradus/nn/loss.hpp"
 #include "gradus/nn/module.hpp"
+#include "gradus/nn/per_sample.hpp"
 #include "gradus/nn/pool.hpp"
 #include "gradus/nn/recurrent.hpp"
 #include "gradus/nn/residual.hpp"

@@ -20,6 +20,7 @@ class Embedding : public Module {
   Embedding(Index num_embeddings, Index embedding_dim, const Options& options = {});
   Tensor forward(const Tensor& tokens) override;
   void visit(Visitor& v) override { v("weight", weight); }
+  const std::optional<Index>& padding_idx() const { return padding_idx_; }
 
  private:
   std::optional<Index> padding_idx_;

@@ -20,6 +20,8 @@ class GroupNorm : public Module {
   GroupNorm(Index groups, Index channels, const Options& options = {});
   Tensor forward(const Tensor& x) override;
   void visit(Visitor& v) override;
+  Index groups() const { return groups_; }
+  const Options& options() const { return options_; }
 
  private:
   Index groups_, channels_;

@@ -20,6 +20,8 @@ class LayerNorm : public Module {
   explicit LayerNorm(const Shape& normalized_shape, const Options& options = {});
   Tensor forward(const Tensor& x) override;
   void visit(Visitor& v) override;
+  const Shape& normalized_shape() const { return normalized_shape_; }
+  const Options& options() const { return options_; }
 
  private:
   Shape normalized_shape_;

@@ -21,6 +21,8 @@ class RMSNorm : public Module {
   explicit RMSNorm(const Shape& normalized_shape, const Options& options = {});
   Tensor forward(const Tensor& x) override;
   void visit(Visitor& v) override { v("weight", weight); }
+  const Shape& normalized_shape() const { return normalized_shape_; }
+  const Options& options() const { return options_; }
 
  private:
   Shape normalized_shape_;
