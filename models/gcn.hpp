@@ -25,7 +25,9 @@ class GCN : public nn::Module {
   GCN(Index features, Index classes, const Options& options = {});
   using Module::forward;
   Tensor forward(const Tensor& x, const nn::EdgeIndex& edges);
-  Tensor operator()(const Tensor& x, const nn::EdgeIndex& edges) { return forward(x, edges); }
+  Tensor operator()(const Tensor& x, const nn::EdgeIndex& edges) {
+    return observed([&] { return forward(x, edges); }, x);
+  }
   void visit(nn::Visitor& v) override;
 };
 
