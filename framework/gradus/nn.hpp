@@ -24,5 +24,7 @@
 #include "gradus/nn/sequential.hpp"
 #include "gradus/nn/serialize.hpp"
 #include "gradus/nn/sparse.hpp"
+#include "gradus/nn/spectral_norm.hpp"
 #include "gradus/nn/summary.hpp"
 #include "gradus/nn/transformer.hpp"
+#include "gradus/nn/weight_norm.hpp"

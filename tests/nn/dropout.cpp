@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include "gradus/nn/dropout.hpp"
 #include "gradus/nn/functional.hpp"
 #include "nn/support.hpp"
 
@@ -103,4 +104,43 @@ TEST_CASE("dropout refuses what is no probability") {
   check_error([&] { (void)F::dropout(x, NAN); }, {"dropout", "nan"});
   check_error([&] { (void)F::alpha_dropout(x, 2); }, {"alpha_dropout", "2"});
   check_error([&] { (void)F::dropout(zeros({2}, {.dtype = int64})); }, {"dropout", "int64"});
+}
+
+TEST_CASE("drop_path drops whole samples") {
+  for (const double p : {0.1, 0.5, 0.9}) {
+    CAPTURE(p);
+    Generator generator(2);
+    const Index n = 20011;
+    const Tensor y = F::drop_path(ones({n, 2, 3}, {.dtype = float64}), p, true, &generator).reshape({n, 6});
+    const Tensor dropped = y == 0.0, count = dropped.sum({.axes = {1}});
+    CHECK(((count == 0.0).sum() + (count == 6.0).sum()).item() == double(n));
+    CHECK(std::abs((count == 6.0).sum().item() / double(n) - p) < 5 * std::sqrt(p * (1 - p) / double(n)));
+    CHECK(allclose(where(dropped, 1 / (1 - p), y), full({n, 6}, 1 / (1 - p), {.dtype = float64})));
+  }
+  const Tensor x = normal_numbers({7, 3});
+  CHECK(largest_difference(F::drop_path(x, 0.0), x) == 0);
+  CHECK(largest_difference(F::drop_path(x, 0.7, false), x) == 0);
+  CHECK(allclose(F::drop_path(tensor({{NAN, 1}, {2, 3}}), 1.0), zeros({2, 2})));
+  CHECK(F::drop_path(zeros({0, 3}), 0.5).shape() == Shape{0, 3});
+  CHECK(F::drop_path(x.reshape({21}), 0.5).shape() == Shape{21});
+  // The choice is drawn from the stream for dropout, and the gradient passes where the sample was kept.
+  manual_seed(5);
+  const Tensor a = leaf({50, 4}), y = F::drop_path(a, 0.4);
+  CHECK(largest_difference(grad(y.sum(), a), y / a) < 1e-12);
+  manual_seed(5);
+  (void)randn({7});
+  CHECK(allclose(F::drop_path(a, 0.4), y));
+  const auto fixed = [](const std::vector<Tensor>& in) {
+    Generator generator(1);
+    return square(F::drop_path(in[0], 0.5, true, &generator));
+  };
+  check_derivatives(fixed, {leaf({6, 3})});
+  nn::DropPath layer{0.3};
+  CHECK(layer.p() == 0.3);
+  CHECK(largest_difference(layer(a), a) > 0);
+  layer.eval();
+  CHECK(largest_difference(layer(a), a) == 0);
+  check_error([] { nn::DropPath{1.5}; }, {"drop_path", "1.5"});
+  check_error([] { (void)F::drop_path(zeros({}), 0.5); }, {"drop_path", "scalar"});
+  check_error([] { (void)F::drop_path(zeros({2}), -0.1); }, {"drop_path", "-0.1"});
 }

@@ -47,6 +47,14 @@ std::map<std::string, Case> cases() {
   add("AvgPool2d inside", nn::AvgPool2d{{3, 2}, {.stride = {2, 1}, .padding = 1, .count_include_pad = false}},
       {2, 3, 7, 8});
   add("AdaptiveAvgPool2d", nn::AdaptiveAvgPool2d{{3, 5}}, {2, 3, 7, 8});
+  add("WeightNorm Linear", nn::WeightNorm{nn::Linear{5, 3}}, {4, 5});
+  add("WeightNorm Conv1d", nn::WeightNorm{nn::Conv1d{2, 3, 3, {.padding = 1}}}, {2, 2, 7});
+  add("WeightNorm Conv2d",
+      nn::WeightNorm{nn::Conv2d{4, 6, 3, {.stride = 2, .padding = 1, .groups = 2, .bias = false}}}, {2, 4, 5, 6});
+  add("SpectralNorm Linear", nn::SpectralNorm{nn::Linear{5, 3}}, {4, 5});
+  add("SpectralNorm Conv1d", nn::SpectralNorm{nn::Conv1d{2, 3, 3, {.dilation = 2, .bias = false}}}, {2, 2, 7});
+  add("SpectralNorm Conv2d", nn::SpectralNorm{nn::Conv2d{3, 4, 3, {.padding = 1}}, {.n_power_iterations = 3}},
+      {2, 3, 5, 6});
   for (const std::string act : {"relu", "elu", "gelu"}) {
     add("PreActBlock " + act, nn::PreActBlock{3, 3, {.activation = act}}, {3, 3, 5, 6});
     add("PreActBlock " + act + " wider", nn::PreActBlock{3, 4, {.activation = act}}, {3, 3, 5, 6});

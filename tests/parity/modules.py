@@ -114,6 +114,12 @@ def layers():
     case("AvgPool2d", nn.AvgPool2d(3, stride=2, padding=1), (2, 3, 7, 8))
     case("AvgPool2d inside", nn.AvgPool2d((3, 2), stride=(2, 1), padding=1, count_include_pad=False), (2, 3, 7, 8))
     case("AdaptiveAvgPool2d", nn.AdaptiveAvgPool2d((3, 5)), (2, 3, 7, 8))
+    case("WeightNorm Linear", nn.utils.weight_norm(nn.Linear(5, 3)), (4, 5))
+    case("WeightNorm Conv1d", nn.utils.weight_norm(nn.Conv1d(2, 3, 3, padding=1)), (2, 2, 7))
+    case("WeightNorm Conv2d", nn.utils.weight_norm(nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2, bias=False)), (2, 4, 5, 6))
+    case("SpectralNorm Linear", nn.utils.spectral_norm(nn.Linear(5, 3)), (4, 5))
+    case("SpectralNorm Conv1d", nn.utils.spectral_norm(nn.Conv1d(2, 3, 3, dilation=2, bias=False)), (2, 2, 7))
+    case("SpectralNorm Conv2d", nn.utils.spectral_norm(nn.Conv2d(3, 4, 3, padding=1), n_power_iterations=3), (2, 3, 5, 6))
     for act_name, act in [("relu", torch.relu), ("elu", F.elu), ("gelu", F.gelu)]:
         for block in [PreActBlock, PostActBlock]:
             name = block.__name__ + " " + act_name

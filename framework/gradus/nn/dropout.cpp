@@ -22,4 +22,8 @@ AlphaDropout::AlphaDropout(double p) : p_(checked("alpha_dropout", p)) {}
 
 Tensor AlphaDropout::forward(const Tensor& x) { return functional::alpha_dropout(x, p_, training()); }
 
+DropPath::DropPath(double p) : p_(checked("drop_path", p)) {}
+
+Tensor DropPath::forward(const Tensor& x) { return functional::drop_path(x, p_, training()); }
+
 }  // namespace gradus::nn

@@ -103,4 +103,7 @@ Tensor dropout(const Tensor& x, double p = 0.5, bool training = true, Generator*
 /// that mean 0 and variance 1 stay. Klambauer et al., "Self-normalizing neural networks", 2017, section 3.
 Tensor alpha_dropout(const Tensor& x, double p = 0.5, bool training = true, Generator* generator = nullptr);
 
+/// In training, each sample of x (N, ...) becomes 0 as a whole with probability p, and the others are divided by 1 - p.
+Tensor drop_path(const Tensor& x, double p = 0.5, bool training = true, Generator* generator = nullptr);
+
 }  // namespace gradus::nn::functional

@@ -4,6 +4,7 @@
 #include "gradus/core/format.hpp"
 #include "gradus/kernels/dropout.hpp"
 #include "gradus/nn/functional.hpp"
+#include "gradus/ops/arithmetic.hpp"
 #include "gradus/tensor/factories.hpp"
 
 namespace gradus::nn::functional {
@@ -53,6 +54,17 @@ Tensor alpha_dropout(const Tensor& x, double p, bool training, Generator* genera
   // and 1; a and b bring that back to 0 and 1.
   const double q = 1 - p, a = 1 / std::sqrt(q * (1 + lowest * lowest * p)), b = -a * p * lowest;
   return choose("alpha_dropout", x, draw, p, a, b, a * lowest + b);
+}
+
+Tensor drop_path(const Tensor& x, double p, bool training, Generator* generator) {
+  check("drop_path", x, p);
+  if (x.dim() == 0) fail("drop_path", "a scalar has no axis of samples; the input must be (N, ...)");
+  if (!training || p == 0) return x;
+  Shape samples = x.shape();
+  for (std::size_t axis = 1; axis < samples.size(); ++axis) samples[axis] = 1;
+  const Tensor kept = choose("drop_path", ones(samples, {.dtype = x.dtype()}), generator_or_default(generator).next(), p,
+                             p == 1 ? 0 : 1 / (1 - p), 0, 0);
+  return where(kept == 0.0, 0.0, x * kept);
 }
 
 }  // namespace gradus::nn::functional
