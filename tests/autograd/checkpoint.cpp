@@ -81,6 +81,18 @@ TEST_CASE("checkpoint adds to grad() through backward, and finds tensors that ar
   CHECK(w.is_leaf());
 }
 
+TEST_CASE("checkpoint finds a tensor that is only taken apart") {
+  const Tensor w = numbers({4, 3}, 12, true), x = numbers({3}, 13, true);
+  const auto run = [&](bool save) {
+    const auto f = [&](const Tensor& t) {
+      const Tensors rows = unbind(w, 0), halves = split(w, {2, 2});
+      return rows[0] * rows[3] * t + sum(halves[0] * halves[1]);
+    };
+    return grad(sum(square(save ? checkpoint(f, x) : f(x))), {w, x});
+  };
+  check_same(run(true), run(false));
+}
+
 TEST_CASE("checkpoints may be nested") {
   Block outer, inner;
   const Tensor x = numbers({4, 7}, 5, true);

@@ -136,6 +136,8 @@ std::vector<Tensor> take_apart(const char* operation, const Tensor& x, std::size
       kernels::take_slice(x.data<T>(), part.data<T>(), from.outer, from.n, from.inner, start, 1, size);
     });
     if (recorded) attach(part, new Part(operation, part, parts.size(), token), {token});
+    if (autograd::observers != nullptr) [[unlikely]]
+      autograd::observe(operation, part, {x});
     parts.push_back(std::move(part));
     start += size;
   }
