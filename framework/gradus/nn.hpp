@@ -8,6 +8,7 @@
 #include "gradus/nn/dropout.hpp"
 #include "gradus/nn/embedding.hpp"
 #include "gradus/nn/feed_forward.hpp"
+#include "gradus/nn/flow.hpp"
 #include "gradus/nn/functional.hpp"
 #include "gradus/nn/graph.hpp"
 #include "gradus/nn/group_norm.hpp"
