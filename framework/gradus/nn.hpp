@@ -1,6 +1,7 @@
 #pragma once
 // Layers, losses and initialisation.
 #include "gradus/nn/activation.hpp"
+#include "gradus/nn/adaptive_elu.hpp"
 #include "gradus/nn/attention.hpp"
 #include "gradus/nn/batch_norm.hpp"
 #include "gradus/nn/clip.hpp"
