@@ -180,7 +180,9 @@ TEST_CASE("adaptive ELUs: errors") {
   check_error([] { nn::LearnedELU{0}; }, {"LearnedELU", "0 channels"});
   check_error([] { nn::LearnedELU(1, {.alpha = 0}); }, {"LearnedELU", "alpha is 0", "positive"});
   check_error([] { nn::LearnedELU(1, {.alpha = std::nan("")}); }, {"LearnedELU", "positive"});
-  check_error([] { nn::LearnedELU{3}(zeros({2, 4})); }, {"(2, 4)", "3"});
+  check_error([] { nn::LearnedELU{3}(zeros({2, 4})); }, {"LearnedELU", "(2, 4)", "(N, 3, ...)"});
+  check_error([] { nn::LearnedELU{3}(zeros({})); }, {"LearnedELU", "()"});
+  CHECK(nn::LearnedELU{3}(zeros({3})).shape() == Shape{3});
   check_error([] { nn::StatisticsELU{-1}; }, {"StatisticsELU", "-1 channels"});
   check_error([] { nn::StatisticsELU(1, {.momentum = 1.5}); }, {"momentum is 1.5"});
   check_error([] { nn::StatisticsELU(1, {.eps = 0}); }, {"eps is 0"});

@@ -86,7 +86,12 @@ LearnedELU::LearnedELU(Index channels, const Options& options) {
 Tensor LearnedELU::alpha() const { return softplus(raw_alpha); }
 
 // elu(x) has the sign of x, so that the slope of prelu meets its negative part: alpha (e^x - 1).
-Tensor LearnedELU::forward(const Tensor& x) { return prelu(elu(x), alpha()); }
+Tensor LearnedELU::forward(const Tensor& x) {
+  const Index channels = raw_alpha.numel();
+  if (channels > 1 && (x.dim() == 0 || x.size(x.dim() == 1 ? 0 : 1) != channels))
+    failf("LearnedELU", "the input has shape {}; it must be (N, {}, ...)", x.shape(), channels);
+  return prelu(elu(x), alpha());
+}
 
 StatisticsELU::StatisticsELU(Index channels, const Options& options) : options_(options) {
   if (channels < 1) failf("StatisticsELU", "{} channels; at least 1 is needed", channels);
