@@ -114,7 +114,7 @@ void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T
 template <class T>
 void gemm_batched(bool transpose_a, bool transpose_b, Index batch, Index m, Index n, Index k, const T* a,
                   Index a_stride, const T* b, Index b_stride, T* c) {
-  // Below about 2^22 multiplications a product is done before BLAS's threads have started.
+  // Below about 2^22 multiplications cutting a product into tiles gains less than giving whole products to the threads.
   const bool small = double(m) * double(n) * double(k) < double(1 << 22);
   const Index grain =
       small ? std::max<Index>(1, Index(double(1 << 18) / std::max(1.0, double(m) * double(n) * double(k)))) : batch;

@@ -16,13 +16,13 @@ template <class T>
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b, Index b_row,
           T beta, T* c, Index c_row);
 
-/// `batch` products, one after another in memory; a stride of 0 uses the same matrix in each. On several threads, one product each,
-/// when the products are too small to share.
+/// `batch` products, one after another in memory; a stride of 0 uses the same matrix in each. Small products
+/// are shared out among the threads whole, large ones tile by tile.
 template <class T>
 void gemm_batched(bool transpose_a, bool transpose_b, Index batch, Index m, Index n, Index k, const T* a, Index a_stride,
                   const T* b, Index b_stride, T* c);
 
-/// The name and version of the BLAS in use, e.g. "OpenBLAS 0.3.21 (OpenMP), 2 threads, Zen".
+/// The name and version of the BLAS in use, e.g. "OpenBLAS 0.3.21 (OpenMP), Zen kernels".
 std::string blas_description();
 
 }  // namespace gradus::kernels

@@ -6,6 +6,7 @@
 #include "gradus/core/format.hpp"
 #include "gradus/kernels/norm.hpp"
 #include "gradus/nn/functional.hpp"
+#include "gradus/nn/optional.hpp"
 #include "gradus/ops/arithmetic.hpp"
 #include "gradus/ops/pointwise.hpp"
 #include "gradus/ops/reduce.hpp"
@@ -20,15 +21,6 @@ using autograd::saves;
 using autograd::Step;
 
 namespace {
-
-template <class T>
-const T* data_or_null(const Tensor& x) {
-  return x.defined() ? x.data<T>() : nullptr;
-}
-template <class T>
-T* out_or_null(const Tensor& x) {
-  return x.defined() ? x.data<T>() : nullptr;
-}
 
 void check_eps(const char* operation, double eps) {
   if (!(eps >= 0)) failf(operation, "eps is {}; it must be at least 0", eps);
@@ -85,8 +77,8 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& 
                     if (step.needs(2)) grads[2] = Tensor::make("layer_norm", normalized_shape, v.dtype());
                     dispatch_floating("layer_norm", v.dtype(), [&]<class T> {
                       kernels::layer_norm_backward(g.data<T>(), v.data<T>(), data_or_null<T>(w), mean_saved.data<T>(),
-                                                   rstd_saved.data<T>(), out_or_null<T>(grads[0]),
-                                                   out_or_null<T>(grads[1]), out_or_null<T>(grads[2]), size.rows,
+                                                   rstd_saved.data<T>(), data_or_null<T>(grads[0]),
+                                                   data_or_null<T>(grads[1]), data_or_null<T>(grads[2]), size.rows,
                                                    size.n);
                     });
                     return grads;
@@ -130,8 +122,8 @@ Tensor rms_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& we
                     if (step.needs(1)) grads[1] = Tensor::make("rms_norm", normalized_shape, v.dtype());
                     dispatch_floating("rms_norm", v.dtype(), [&]<class T> {
                       kernels::layer_norm_backward<T>(g.data<T>(), v.data<T>(), data_or_null<T>(w), nullptr,
-                                                      rstd_saved.data<T>(), out_or_null<T>(grads[0]),
-                                                      out_or_null<T>(grads[1]), nullptr, size.rows, size.n);
+                                                      rstd_saved.data<T>(), data_or_null<T>(grads[0]),
+                                                      data_or_null<T>(grads[1]), nullptr, size.rows, size.n);
                     });
                     return grads;
                   }
@@ -226,8 +218,8 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
           if (step.needs(2)) grads[2] = Tensor::make("batch_norm", per_channel, v.dtype());
           dispatch_floating("batch_norm", v.dtype(), [&]<class T> {
             kernels::batch_norm_backward(size, g.data<T>(), v.data<T>(), data_or_null<T>(w), mean_saved.data<T>(),
-                                         rstd_saved.data<T>(), !of_batch, out_or_null<T>(grads[0]),
-                                         out_or_null<T>(grads[1]), out_or_null<T>(grads[2]));
+                                         rstd_saved.data<T>(), !of_batch, data_or_null<T>(grads[0]),
+                                         data_or_null<T>(grads[1]), data_or_null<T>(grads[2]));
           });
           return grads;
         }

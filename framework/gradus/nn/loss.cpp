@@ -6,6 +6,7 @@
 #include "gradus/core/format.hpp"
 #include "gradus/kernels/loss.hpp"
 #include "gradus/kernels/reduce.hpp"
+#include "gradus/nn/optional.hpp"
 #include "gradus/ops/activation.hpp"
 #include "gradus/ops/arithmetic.hpp"
 #include "gradus/ops/pointwise.hpp"
@@ -22,11 +23,6 @@ using autograd::saves;
 using autograd::Step;
 
 namespace {
-
-template <class T>
-const T* data_or_null(const Tensor& x) {
-  return x.defined() ? x.data<T>() : nullptr;
-}
 
 struct Classification {
   kernels::Classes size;
