@@ -1,0 +1,161 @@
+#include "training.hpp"
+
+#include <cmath>
+#include <cstdio>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <gradus/core/error.hpp>
+#include <gradus/core/generator.hpp>
+#include <gradus/core/parallel.hpp>
+#include <gradus/report/plot.hpp>
+#include <gradus/report/table.hpp>
+
+namespace training {
+
+using namespace gradus;
+using namespace gradus::report;
+
+namespace {
+
+// Names and values of all options that the numbers depend on.
+program::Settings settings_of(const CLI::App& app, const Options& options) {
+  program::Settings settings;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_single_name();
+    if (name == "help" || name == "out" || name == "threads" || name == "epochs") continue;
+    const std::string value = option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), ",")) : option->get_default_str();
+    settings.emplace_back(name, value);
+  }
+  settings.emplace_back("epochs", fmt::format("{}", options.epochs));
+  return settings;
+}
+
+void check(const Options& options) {
+  program::check_activation("--activation", options.activation);
+  if (options.epochs < 1) fail("--epochs", fmt::format("{} epochs; at least 1 is needed", options.epochs));
+  if (options.batch_size < 1) fail("--batch-size", fmt::format("{} samples; at least 1 is needed", options.batch_size));
+  if (!(options.lr > 0) || !std::isfinite(options.lr)) fail("--lr", fmt::format("{} is no positive number", options.lr));
+  if (options.threads < 0) fail("--threads", fmt::format("{} threads", options.threads));
+}
+
+}  // namespace
+
+Program::Program(std::string name, std::string description, Options defaults)
+    : name_(std::move(name)), options_(std::move(defaults)),
+      app_(description + "\nThe results land in one folder (--out): report.html, run.json, history.csv, figures, checkpoint.safetensors.\n"
+                         "Started again with the same options, it goes on where it stopped.") {
+  if (options_.out.empty()) options_.out = std::filesystem::path("results") / name_;
+  app_.option_defaults()->always_capture_default();
+  app_.add_option("--activation", options_.activation, "the activation function, e.g. relu, elu, gelu, silu, leaky_relu(0.2)");
+  app_.add_option("--epochs", options_.epochs, "passes over the training data");
+  app_.add_option("--batch-size", options_.batch_size, "samples in a step");
+  app_.add_option("--lr", options_.lr, "the learning rate");
+  app_.add_option("--seed", options_.seed, "of weights, order and everything else that is random");
+  app_.add_option("--threads", options_.threads, "0: all cores");
+  app_.add_option("--out", options_.out, "the folder for the results");
+  app_.add_flag("--quick", options_.quick, "a small run that takes seconds");
+}
+
+int Program::main(int argc, char** argv, const std::function<void(Run&)>& body, const std::function<void()>& check_more) {
+  return program::run(name_, [&] {
+    program::parse(app_, argc, argv);
+    if (options_.quick && app_.get_option("--epochs")->count() == 0) options_.epochs = options_.quick_epochs;
+    check(options_);
+    if (options_.threads > 0) set_num_threads(options_.threads);
+    if (check_more) check_more();
+    Run run(options_, program::RunFolder(options_.out, name_, settings_of(app_, options_)), name_);
+    program::stop_on_interrupt();
+    manual_seed(options_.seed);
+    body(run);
+    run.finish();
+    return 0;
+  });
+}
+
+Run::Run(const Options& options, program::RunFolder folder, std::string name)
+    : options_(options), folder_(std::move(folder)), name_(std::move(name)) {}
+
+void Run::say(const std::string& text) {
+  fmt::print("{}\n", text);
+  parts_.push_back([=](Page& page) { page.paragraph(text); });
+}
+
+void Run::result(const std::string& name, double value, int decimals) {
+  const std::string shown = fmt::format("{:.{}f}", value, decimals);
+  fmt::print("{}: {}\n", name, shown);
+  folder_.result(name, value);
+  results_.emplace_back(name, shown);
+}
+
+void Run::text(const std::string& title, const std::string& text) {
+  fmt::print("\n{}\n{}\n", title, text);
+  parts_.push_back([=](Page& page) { page.heading(title).code(text); });
+}
+
+void Run::table(const std::string& title, const Table& table) {
+  fmt::print("\n{}\n{}", title, table.text());
+  parts_.push_back([=](Page& page) { page.heading(title).table(table); });
+}
+
+void Run::figure(const std::string& name, Figure figure, const std::string& caption) {
+  folder_.figure(name, std::move(figure), caption);
+}
+
+train::History Run::fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& loader, train::FitOptions fit_options,
+                        const std::string& metric) {
+  fit_options.epochs = options_.epochs;
+  fit_options.checkpoint = folder_.path("checkpoint.safetensors").string();
+  fit_options.resume = true;
+  fit_options.log_csv = folder_.path("history.csv").string();
+  fit_options.log_jsonl = folder_.path("history.jsonl").string();
+  fit_options.progress = true;
+  const auto on_step = fit_options.on_step;
+  fit_options.on_step = [&](const train::StepRecord& step) { return (!on_step || on_step(step)) && !program::stop; };
+  const auto on_epoch = fit_options.on_epoch;
+  fit_options.on_epoch = [&](const train::EpochRecord& e) {
+    if (fit_options.validation != nullptr)
+      fmt::print("epoch {:3d}   training loss {:.4f}   validation loss {:.4f}   {} {:.4f}   {:.1f} s\n", e.epoch + 1, e.train_loss, e.val_loss,
+                 metric, e.val_metric, e.seconds);
+    else
+      fmt::print("epoch {:3d}   training loss {:.4f}   {:.1f} s\n", e.epoch + 1, e.train_loss, e.seconds);
+    std::fflush(stdout);
+    return (!on_epoch || on_epoch(e)) && !program::stop;
+  };
+  const train::History history = train::fit(model, optimizer, loader, fit_options);
+  if (program::stop) throw program::Interrupted{};
+  if (history.divergence)
+    fail(name_, fmt::format("the loss is not finite in epoch {}, step {}: {}; a smaller --lr may help", history.divergence->epoch + 1,
+                            history.divergence->step, history.divergence->where));
+
+  std::vector<double> epochs, train_loss, val_loss, val_metric;
+  double seconds = 0;
+  for (const train::EpochRecord& e : history.epochs) {
+    epochs.push_back(e.epoch + 1);
+    train_loss.push_back(e.train_loss);
+    val_loss.push_back(e.val_loss);
+    val_metric.push_back(e.val_metric);
+    seconds += e.seconds;
+  }
+  folder_.result("training seconds", seconds);
+  Figure curves("How the training went: " + options_.activation);
+  Panel& loss = curves.panel("loss").x_label("epoch").line("training", epochs, train_loss);
+  if (fit_options.validation != nullptr) {
+    loss.line("validation", epochs, val_loss);
+    curves.panel(metric).x_label("epoch").line("validation", epochs, val_metric);
+  }
+  figure("history", std::move(curves), "The training loss is the mean over an epoch, while the weights moved; the validation part is looked at after it.");
+  return history;
+}
+
+void Run::finish() {
+  folder_.finish(name_, fmt::format("activation {}, seed {}", options_.activation, options_.seed), [&](Page& page) {
+    if (!results_.empty()) page.heading("What came out").definitions(results_);
+    for (const auto& part : parts_) part(page);
+    page.heading("Figures");
+  });
+  fmt::print("report: {}\n", folder_.path("report.html").string());
+}
+
+}  // namespace training
