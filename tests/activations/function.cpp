@@ -152,3 +152,11 @@ TEST_CASE("built-in templates also serve plain double, for the theory") {
 #undef GRADUS_COMPARE
   }
 }
+
+TEST_CASE("a Function tells the struct behind it, to those who know its type") {
+  const Function f = activations::make_function(activations::ELU{0.5});
+  REQUIRE(f.target<activations::ELU>() != nullptr);
+  CHECK(f.target<activations::ELU>()->alpha == 0.5);
+  CHECK(f.target<activations::CELU>() == nullptr);
+  CHECK(f.target<int>() == nullptr);
+}

@@ -29,6 +29,8 @@ class Function {
     virtual ~Kernels() = default;
     virtual void apply(int order, const float* x, const float* g, float* y, Index n) const = 0;
     virtual void apply(int order, const double* x, const double* g, double* y, Index n) const = 0;
+    /// The struct, if it is of that type.
+    virtual const void* target(const std::type_info&) const { return nullptr; }
   };
   /// `given[k]` tells whether derivative k is there; given[0] is true.
   Function(std::string name, std::string type, std::vector<bool> given, Traits traits,
@@ -53,6 +55,12 @@ class Function {
   /// f^(order)(x) of one number.
   double operator()(int order, double x) const;
   double operator()(double x) const { return (*this)(0, x); }
+
+  /// The struct that this was made of, with its parameters, if it is an A; else null. For closed forms.
+  template <class A>
+  const A* target() const {
+    return static_cast<const A*>(state_->kernels->target(typeid(A)));
+  }
 
  private:
   struct State {

@@ -79,6 +79,7 @@ class KernelsOf final : public Function::Kernels {
   void apply(int order, const double* x, const double* g, double* y, Index n) const override {
     detail::apply<A, double>(a_, order, x, g, y, n);
   }
+  const void* target(const std::type_info& type) const override { return type == typeid(A) ? &a_ : nullptr; }
 
  private:
   A a_;

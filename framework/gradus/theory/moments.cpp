@@ -13,11 +13,25 @@
 namespace gradus::theory {
 namespace {
 
+void check(const char* operation, const GaussianOptions& options) {
+  if (!(options.variance > 0) || !std::isfinite(options.variance) || !std::isfinite(options.mean))
+    failf(operation, "a Gaussian of mean {} and variance {}; the variance must be positive, both finite", options.mean,
+          options.variance);
+}
+
+double expectation(const std::function<double(double)>& h, const activations::Function& f,
+                   const GaussianOptions& options) {
+  return gaussian_expectation(h, options, f.traits().kinks);
+}
+
+}  // namespace
+
 // E h(mean + s Z) = integral of h(mean + s z) phi(z) dz. Beyond |z| = 39 the density is below the smallest double,
 // whatever polynomial it is multiplied with. The integrand has two scales, that of phi (1 in z) and that of the
 // activation (1 in x, which is 1/s in z): both are given to the quadrature as first cuts, together with the kinks.
-double expectation(const std::function<double(double)>& h, const activations::Function& f,
-                   const GaussianOptions& options) {
+double gaussian_expectation(const std::function<double(double)>& h, const GaussianOptions& options,
+                            const std::vector<double>& kinks) {
+  check("gaussian_expectation", options);
   const double s = std::sqrt(options.variance);
   std::vector<double> cuts;
   for (const double z : {-39.0, -12.0, -6.0, -3.0, -1.5, 0.0, 1.5, 3.0, 6.0, 12.0, 39.0}) cuts.push_back(z);
@@ -25,7 +39,7 @@ double expectation(const std::function<double(double)>& h, const activations::Fu
     const double z = (x - options.mean) / s;
     if (z > -39 && z < 39) cuts.push_back(z);
   };
-  for (const double kink : f.traits().kinks) cut_at(kink);
+  for (const double kink : kinks) cut_at(kink);
   for (const double x : {0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0}) cut_at(x), cut_at(-x);
   cut_at(0);
   std::sort(cuts.begin(), cuts.end());
@@ -33,14 +47,6 @@ double expectation(const std::function<double(double)>& h, const activations::Fu
   constexpr double inv_sqrt_2pi = 0.398942280401432677939946059934;
   return integrate([&](double z) { return h(options.mean + s * z) * inv_sqrt_2pi * std::exp(-0.5 * z * z); }, cuts);
 }
-
-void check(const char* operation, const GaussianOptions& options) {
-  if (!(options.variance > 0) || !std::isfinite(options.variance) || !std::isfinite(options.mean))
-    failf(operation, "a Gaussian of mean {} and variance {}; the variance must be positive, both finite", options.mean,
-          options.variance);
-}
-
-}  // namespace
 
 Moments gaussian_moments(const activations::Function& f, const GaussianOptions& options) {
   check("gaussian_moments", options);

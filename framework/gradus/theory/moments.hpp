@@ -1,6 +1,8 @@
 #pragma once
 // Moments of activations under a Gaussian: what wide random layers do to a signal. All in double.
+#include <functional>
 #include <string_view>
+#include <vector>
 
 #include "gradus/activations/function.hpp"
 #include "gradus/core/shape.hpp"
@@ -11,6 +13,11 @@ struct GaussianOptions {
   double mean = 0;
   double variance = 1;
 };
+
+/// E h(X) for X ~ N(mean, variance), by adaptive quadrature, split at the places given, where h is not smooth.
+/// Throws unless the variance is positive and both are finite.
+double gaussian_expectation(const std::function<double(double)>& h, const GaussianOptions& options = {},
+                            const std::vector<double>& kinks = {});
 
 /// For X ~ N(mean, variance) and an activation f.
 struct Moments {
