@@ -2,235 +2,60 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <string_view>
+#include <tuple>
 #include <typeinfo>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "gradus/autograd/backward.hpp"
 #include "gradus/autograd/observer.hpp"
 #include "gradus/core/format.hpp"
-#include "gradus/kernels/conv.hpp"
+#include "gradus/nn/adaptive_elu.hpp"
 #include "gradus/nn/batch_norm.hpp"
 #include "gradus/nn/call_observer.hpp"
 #include "gradus/nn/conv.hpp"
 #include "gradus/nn/embedding.hpp"
 #include "gradus/nn/functional.hpp"
-#include "gradus/nn/group_norm.hpp"
+#include "gradus/nn/graph.hpp"
 #include "gradus/nn/layer_norm.hpp"
+#include "gradus/nn/per_sample_use.hpp"
+#include "gradus/nn/recurrent.hpp"
 #include "gradus/nn/rms_norm.hpp"
+#include "gradus/nn/spectral_norm.hpp"
+#include "gradus/nn/weight_norm.hpp"
 #include "gradus/ops/ops.hpp"
 #include "gradus/tensor/factories.hpp"
 
 namespace gradus::autograd {
 namespace {
 
-// What a parameter does in a layer.
-enum class Role {
-  linear_weight,
-  linear_bias,
-  conv_weight,
-  channel_bias,
-  row_scale,
-  row_shift,
-  channel_scale,
-  embedding
+using detail::add_squared_norms;
+using detail::add_squared_rows;
+using detail::as_places;
+using detail::materialise;
+using detail::Role;
+using detail::Use;
+using detail::with_samples;
+
+// Operations without tensors that an observer does not see: what they make of weights alone is a weight itself.
+bool pure(std::string_view operation) {
+  static const std::unordered_set<std::string_view> names = {
+      "add",   "sub",    "mul",     "div",     "neg",    "pow",   "exp",     "expm1",    "log",        "log1p", "sqrt",
+      "rsqrt", "square", "abs",     "sum",     "norm",   "tanh",  "sigmoid", "softplus", "reciprocal", "to",    "clone",
+      "cat",   "matmul", "reshape", "permute", "expand", "slice", "select",  "split",    "unbind"};
+  return names.contains(operation);
+}
+
+// A parameter, a part of one, or what operations made of some.
+struct Weight {
+  Tensor tensor;
+  std::vector<std::size_t> parameters;  // that it is made of, in rising order
+  std::optional<Index> offset;          // of the first element of a part; none: not a part
+  std::vector<const char*> strangers;   // operations that no formula is known for
 };
-
-// One use of a parameter: a layer's input x, its output y, on the tape. For scales, x is what they multiply.
-struct Use {
-  std::size_t parameter;
-  Role role;
-  Tensor x, y;
-  nn::Conv2dLayerOptions conv = {};
-  std::optional<Index> padding_idx = {};
-};
-
-Shape with_samples(Index n, const Shape& shape) {
-  Shape result{n};
-  for (const Index size : shape) result.push_back(size);
-  return result;
-}
-
-// x (N, places..., width) as (N, places, width)
-Tensor as_places(const Tensor& x) {
-  const Shape& s = x.shape();
-  return x.reshape({s[0], s.product(1, s.size() - 1), s.back()});
-}
-
-// x (N, channels, places...) as (N, channels, places)
-Tensor as_channels(const Tensor& x) {
-  const Shape& s = x.shape();
-  return x.reshape({s[0], s[1], s.product(2, s.size())});
-}
-
-kernels::Conv2d conv_of_one(const Use& use, const Shape& weight) {
-  const nn::Conv2dLayerOptions& o = use.conv;
-  return {.batch = 1,
-          .channels = use.x.shape()[1],
-          .height = use.x.shape()[2],
-          .width = use.x.shape()[3],
-          .filters = weight[0],
-          .kernel_h = weight[2],
-          .kernel_w = weight[3],
-          .stride_h = o.stride.height,
-          .stride_w = o.stride.width,
-          .padding_h = o.padding.height,
-          .padding_w = o.padding.width,
-          .dilation_h = o.dilation.height,
-          .dilation_w = o.dilation.width,
-          .groups = o.groups,
-          .out_h = use.y.shape()[2],
-          .out_w = use.y.shape()[3]};
-}
-
-// The gradients (N, shape...) of a parameter of that shape, from the gradient g of use.y.
-Tensor materialise(const Use& use, const Shape& shape, const Tensor& g) {
-  const Index n = g.shape()[0];
-  switch (use.role) {
-    case Role::linear_weight:
-      return matmul(as_places(g), as_places(use.x), {.transpose_a = true});
-    case Role::linear_bias:
-      return as_places(g).sum({.axes = {1}});
-    case Role::channel_bias:
-      return as_channels(g).sum({.axes = {2}});
-    case Role::channel_scale:
-      return as_channels(g * use.x).sum({.axes = {2}});
-    case Role::row_shift:
-    case Role::row_scale: {
-      const Tensor product = use.role == Role::row_scale ? g * use.x : g;
-      const Index width = shape.numel();
-      return product.reshape({n, product.shape().product(1, product.shape().size() - shape.size()), width})
-          .sum({.axes = {1}})
-          .reshape(with_samples(n, shape));
-    }
-    case Role::conv_weight: {
-      const kernels::Conv2d one = conv_of_one(use, shape);
-      const Tensor result = zeros(with_samples(n, shape), {.dtype = g.dtype()});
-      const Index from = one.channels * one.plane(), out = one.filters * one.out_plane();
-      dispatch_floating("per_sample_gradients", g.dtype(), [&]<class T> {
-        for (Index i = 0; i < n; ++i)
-          kernels::conv2d_weight_grad(one, g.data<T>() + i * out, use.x.data<T>() + i * from,
-                                      result.data<T>() + i * shape.numel());
-      });
-      return result;
-    }
-    case Role::embedding: {
-      const Tensor result = zeros(with_samples(n, shape), {.dtype = g.dtype()});
-      const Index places = n == 0 ? 0 : use.x.numel() / n, width = shape[1];
-      const std::int64_t* tokens = use.x.data<std::int64_t>();
-      dispatch_floating("per_sample_gradients", g.dtype(), [&]<class T> {
-        for (Index i = 0; i < n * places; ++i) {
-          if (use.padding_idx && tokens[i] == *use.padding_idx) continue;
-          T* row = result.data<T>() + (i / places * shape[0] + tokens[i]) * width;
-          for (Index j = 0; j < width; ++j) row[j] += g.data<T>()[i * width + j];
-        }
-      });
-      return result;
-    }
-  }
-  fail("per_sample_gradients", "the role of a parameter is none");
-}
-
-template <class T>
-double dot(const T* a, const T* b, Index n) {
-  double total = 0;
-  for (Index i = 0; i < n; ++i) total += double(a[i]) * double(b[i]);
-  return total;
-}
-
-double inner(const Tensor& a, const Tensor& b) {
-  return dispatch_floating("per_sample_squared_norms", a.dtype(),
-                           [&]<class T> { return dot(a.data<T>(), b.data<T>(), a.numel()); });
-}
-
-// |g^T x|^2 for x (places, in) and g (places, out): by the products of places with each other, or of the columns,
-// whichever takes less memory.
-double squared_norm_of_product(const Tensor& x, const Tensor& g) {
-  const Index places = x.shape()[0];
-  if (2 * places * places < x.shape()[1] * g.shape()[1])
-    return inner(matmul(x, x, {.transpose_b = true}), matmul(g, g, {.transpose_b = true}));
-  const Tensor product = matmul(g, x, {.transpose_a = true});
-  return inner(product, product);
-}
-
-// The windows that the filters of a group see, of image i: (places, window).
-Tensor unfold(const kernels::Conv2d& s, const Tensor& x, Index i, Index group) {
-  const Tensor rows = zeros({s.out_plane(), s.window()}, {.dtype = x.dtype()});
-  dispatch_floating("per_sample_squared_norms", x.dtype(), [&]<class T> {
-    const T* image = x.data<T>() + (i * s.channels + group * s.group_channels()) * s.plane();
-    T* out = rows.data<T>();
-    for (Index oh = 0; oh < s.out_h; ++oh)
-      for (Index ow = 0; ow < s.out_w; ++ow)
-        for (Index c = 0; c < s.group_channels(); ++c)
-          for (Index p = 0; p < s.kernel_h; ++p)
-            for (Index q = 0; q < s.kernel_w; ++q, ++out) {
-              const Index h = oh * s.stride_h - s.padding_h + p * s.dilation_h;
-              const Index w = ow * s.stride_w - s.padding_w + q * s.dilation_w;
-              if (h >= 0 && h < s.height && w >= 0 && w < s.width) *out = image[c * s.plane() + h * s.width + w];
-            }
-  });
-  return rows;
-}
-
-void add_squared_rows(const Tensor& gradients, double* norms) {
-  const Index n = gradients.shape()[0], size = n == 0 ? 0 : gradients.numel() / n;
-  dispatch_floating("per_sample_squared_norms", gradients.dtype(), [&]<class T> {
-    for (Index i = 0; i < n; ++i) norms[i] += dot(gradients.data<T>() + i * size, gradients.data<T>() + i * size, size);
-  });
-}
-
-// Adds the squared norms of the gradients of a parameter that is used once.
-void add_squared_norms(const Use& use, const Shape& shape, const Tensor& g, double* norms) {
-  const Index n = g.shape()[0];
-  switch (use.role) {
-    case Role::linear_weight: {
-      const Tensor x3 = as_places(use.x), g3 = as_places(g);
-      for (Index i = 0; i < n; ++i) {
-        const Tensor a = x3[i], b = g3[i];
-        norms[i] += a.shape()[0] == 1 ? inner(a, a) * inner(b, b) : squared_norm_of_product(a, b);
-      }
-      return;
-    }
-    case Role::conv_weight: {
-      const kernels::Conv2d one = conv_of_one(use, shape);
-      const Index places = one.out_plane(), filters = one.group_filters();
-      if (2 * places * places < filters * one.window()) {
-        const Tensor g3 = as_channels(g);
-        for (Index i = 0; i < n; ++i)
-          for (Index group = 0; group < one.groups; ++group) {
-            const Tensor windows = unfold(one, use.x, i, group);
-            const Tensor slopes = g3[i].slice(0, group * filters, (group + 1) * filters);
-            norms[i] +=
-                inner(matmul(windows, windows, {.transpose_b = true}), matmul(slopes, slopes, {.transpose_a = true}));
-          }
-        return;
-      }
-      for (Index i = 0; i < n; ++i) {
-        Use single = use;
-        single.x = use.x.slice(0, i, i + 1);
-        add_squared_rows(materialise(single, shape, g.slice(0, i, i + 1)), norms + i);
-      }
-      return;
-    }
-    case Role::embedding: {
-      const Index places = n == 0 ? 0 : use.x.numel() / n, width = shape[1];
-      const std::int64_t* tokens = use.x.data<std::int64_t>();
-      dispatch_floating("per_sample_squared_norms", g.dtype(), [&]<class T> {
-        for (Index i = 0; i < n; ++i)
-          for (Index s = i * places; s < (i + 1) * places; ++s) {
-            if (use.padding_idx && tokens[s] == *use.padding_idx) continue;
-            for (Index t = i * places; t <= s; ++t)
-              if (tokens[s] == tokens[t])
-                norms[i] += (s == t ? 1 : 2) * dot(g.data<T>() + s * width, g.data<T>() + t * width, width);
-          }
-      });
-      return;
-    }
-    default:
-      add_squared_rows(materialise(use, shape, g), norms);
-  }
-}
 
 // A class derived from a layer may do something else with its parameters.
 template <class M>
@@ -238,38 +63,80 @@ const M* exactly(const nn::Module& module) {
   return typeid(module) == typeid(M) ? static_cast<const M*>(&module) : nullptr;
 }
 
-// Watches a forward pass, and notes how each parameter is used.
+nn::Conv2dLayerOptions as_plane(const nn::Conv1dLayerOptions& o) {
+  return {.stride = {1, o.stride}, .padding = {0, o.padding}, .dilation = {1, o.dilation}, .groups = o.groups};
+}
+
+// The options of the one convolution that the layer runs, if it is such a layer.
+std::optional<nn::Conv2dLayerOptions> convolution(const nn::Module& module) {
+  if (const auto* conv = exactly<nn::Conv2d>(module)) return conv->options();
+  if (const auto* line = exactly<nn::Conv1d>(module)) return as_plane(line->options());
+  if (const auto* wn = exactly<nn::WeightNorm<nn::Conv2d>>(module)) return wn->layer().options();
+  if (const auto* wn1 = exactly<nn::WeightNorm<nn::Conv1d>>(module)) return as_plane(wn1->layer().options());
+  if (const auto* sn = exactly<nn::SpectralNorm<nn::Conv2d>>(module)) return sn->layer().options();
+  if (const auto* sn1 = exactly<nn::SpectralNorm<nn::Conv1d>>(module)) return as_plane(sn1->layer().options());
+  if (const auto* back = exactly<nn::ConvTranspose2d>(module)) {
+    const nn::ConvTranspose2dLayerOptions& o = back->options();
+    return nn::Conv2dLayerOptions{.stride = o.stride, .padding = o.padding, .dilation = o.dilation, .groups = o.groups};
+  }
+  return std::nullopt;
+}
+
+// Watches a forward pass, and notes how each weight is used.
 class Capture final : public Observer, public nn::CallObserver {
  public:
-  Capture(const char* operation, const NamedTensors& parameters, Index samples)
-      : operation_(operation), parameters_(parameters), samples_(samples), strangers_(parameters.size()) {
-    for (std::size_t i = 0; i < parameters.size(); ++i) places_.emplace(parameters[i].second.impl(), i);
+  Capture(const char* operation, nn::Module& model, const NamedTensors& parameters, Index samples)
+      : operation_(operation), parameters_(parameters), samples_(samples) {
+    for (std::size_t i = 0; i < parameters.size(); ++i) know({parameters[i].second, {i}, 0, {}});
+    for (const auto& [name, tensor] : model.state_dict()) constant(tensor);
+    find_time_first(model);
   }
 
   void ran(const char* operation, const Tensor& value, const Inputs& inputs, bool in_rule) override {
-    if (in_rule) return;
+    if (in_rule || probing_) return;
     const std::string_view name = operation;
-    if (name == "batch_norm")
-      fail(operation_, "the model uses batch_norm, which mixes the samples; a sample has no gradient of its own there");
+    if (name == "batch_norm" || name == "spmm")
+      failf(operation_, "the model uses {}, which mixes the samples; a sample has no gradient of its own there", name);
+    bool any = false, all = true;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      const std::size_t* p = find(inputs[i]);
-      if (p == nullptr) continue;
-      if (in_loss) failf(operation_, "the loss uses the parameter {}; only the model may", parameters_[*p].first);
-      if (name == "linear" && i > 0)
-        add(inputs[i], {*p, i == 1 ? Role::linear_weight : Role::linear_bias, inputs[0].detach(), value}, 1);
-      else
-        strangers_[*p].emplace_back(operation);
+      if (!inputs[i].defined()) continue;
+      if (const Weight* weight = find(inputs[i])) {
+        any = true;
+        if (in_loss)
+          failf(operation_, "the loss uses the parameter {}; only the model may",
+                parameters_[weight->parameters[0]].first);
+      } else if (!constants_.contains(inputs[i].impl()->storage.get())) {
+        all = false;
+      }
     }
+    if (!any && !all) return;
+    const bool made_of_weights = all && inputs.size() > 0 && pure(name);
+    if (!any || !value.requires_grad()) {  // no gradient flows here
+      if (made_of_weights) constant(value);
+      return;
+    }
+    if (made_of_weights) return derive(name, value, inputs);
+    if (name == "conv2d" || name == "conv2d_input_grad") {
+      Convolution conv{value, {}, name == "conv2d_input_grad"};
+      for (std::size_t i = 0; i < inputs.size(); ++i) conv.inputs.push_back(inputs[i]);
+      convolutions_.push_back(std::move(conv));
+      return;
+    }
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (inputs[i].defined() && find(inputs[i]) != nullptr) meet(operation, value, inputs, i);
   }
 
-  void on_call(nn::Module& /*module*/) override {}
+  void on_call(nn::Module& /*module*/) override { calls_.push_back(convolutions_.size()); }
   void on_return(nn::Module& module, const std::vector<Tensor>& inputs, const Tensor& y) override {
+    const std::size_t before = calls_.back();
+    calls_.pop_back();
     if (inputs.size() != 1) return;
     const NoGrad no_grad;
     const Tensor& x = inputs[0];
-    if (const auto* conv = exactly<nn::Conv2d>(module)) {
-      layer(conv->weight, {0, Role::conv_weight, x.detach(), y, conv->options()});
-      layer(conv->bias, {0, Role::channel_bias, {}, y});
+    if (const auto options = convolution(module); options && convolutions_.size() == before + 1) {
+      const Convolution conv = std::move(convolutions_.back());
+      convolutions_.pop_back();
+      add_convolution(conv, *options);
     } else if (const auto* norm = exactly<nn::LayerNorm>(module)) {
       if (!trained(norm->weight) && !trained(norm->bias)) return;
       const Shape& shape = norm->normalized_shape();
@@ -281,54 +148,174 @@ class Capture final : public Observer, public nn::CallObserver {
       check_rows(x, rms->normalized_shape());
       layer(rms->weight,
             {0, Role::row_scale, nn::functional::rms_norm(x, rms->normalized_shape(), {}, rms->options().eps), y});
-    } else if (const auto* group = exactly<nn::GroupNorm>(module)) {
-      if (!trained(group->weight) && !trained(group->bias)) return;
-      layer(group->weight,
-            {0, Role::channel_scale, nn::functional::group_norm(x, group->groups(), {}, {}, group->options().eps), y});
-      layer(group->bias, {0, Role::channel_bias, {}, y});
     } else if (const auto* embedding = exactly<nn::Embedding>(module)) {
-      layer(embedding->weight, {0, Role::embedding, x, y, {}, embedding->padding_idx()});
+      layer(embedding->weight,
+            {.weight = 0, .role = Role::embedding, .x = x, .y = y, .padding_idx = embedding->padding_idx()});
     }
   }
 
   // Every use must be one that a formula is known for.
-  void check() const {
-    for (std::size_t i = 0; i < parameters_.size(); ++i)
-      if (!strangers_[i].empty())
+  void check(const Tensor& output) {
+    for (const Convolution& conv : convolutions_)
+      for (const Tensor& input : conv.inputs)
+        if (input.defined())
+          if (Weight* weight = find(input)) weight->strangers.emplace_back("conv2d");
+    for (const Weight& weight : weights)
+      if (!weight.strangers.empty()) {
+        const auto& [name, parameter] = parameters_[weight.parameters[0]];
         failf(operation_,
               "the parameter {} (shape {}) is used by {}, outside of the layers that formulas are known for; pass "
               "{{.method = "
               "PerSampleMethod::loop}}",
-              parameters_[i].first, parameters_[i].second.shape(), strangers_[i].front());
+              name, parameter.shape(), weight.strangers.front());
+      }
+    if (find(output) != nullptr) fail(operation_, "the model's output does not depend on its input");
   }
 
+  std::vector<Weight> weights;  // the parameters first
   std::vector<Use> uses;
   bool in_loss = false;
 
  private:
-  const std::size_t* find(const Tensor& x) const {
+  struct Convolution {
+    Tensor value;
+    std::vector<Tensor> inputs;
+    bool transposed;
+  };
+
+  Weight* find(const Tensor& x) {
     if (!x.defined()) return nullptr;
-    const auto found = places_.find(x.impl());
-    return found == places_.end() ? nullptr : &found->second;
+    const auto found = known_.find(x.impl());
+    return found == known_.end() ? nullptr : &weights[found->second];
   }
-  bool trained(const Tensor& x) const { return find(x) != nullptr; }
+  std::size_t number(const Tensor& x) const { return known_.at(x.impl()); }
+  bool trained(const Tensor& x) { return find(x) != nullptr; }
+
+  void know(Weight weight) {
+    known_.emplace(weight.tensor.impl(), weights.size());
+    weights.push_back(std::move(weight));
+  }
+  // Kept, so that its address stays its own.
+  void constant(const Tensor& x) {
+    if (constants_.insert(x.impl()->storage.get()).second) kept_.push_back(x.detach());
+  }
+
+  // Layers over (T, N, in) are known by the weights that they give such inputs to.
+  void find_time_first(nn::Module& model) {
+    struct Search final : nn::Visitor {
+      void on_module(const std::string& /*path*/, nn::Module& module) override {
+        const auto* layers = dynamic_cast<nn::RecurrentLayers*>(&module);
+        if (layers == nullptr || layers->batch_first()) return;
+        for (const nn::RecurrentParameters& p : layers->layers) ++time_first[p.weight_ih.impl()];
+      }
+      void on_parameter(const std::string& path, Tensor& parameter) override {
+        ++visits[parameter.impl()];
+        names[parameter.impl()] = path;
+      }
+      std::unordered_map<const TensorImpl*, int> time_first, visits;
+      std::unordered_map<const TensorImpl*, std::string> names;
+    };
+    Search search;
+    search.on_module("", model);
+    model.visit(search);
+    for (const auto& [impl, count] : search.time_first) {
+      if (search.visits[impl] != count)
+        failf(operation_, "the parameter {} is tied between a recurrent layer over (T, N, ...) and another layer",
+              search.names[impl]);
+      time_first_.insert(impl->storage.get());
+    }
+  }
+
+  // A part of a parameter or a function of some.
+  void derive(std::string_view name, const Tensor& value, const Inputs& inputs) {
+    Weight weight{value, {}, {}, {}};
+    const Weight* only = nullptr;
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (const Weight* from = find(inputs[i])) {
+        weight.parameters.insert(weight.parameters.end(), from->parameters.begin(), from->parameters.end());
+        only = from;
+      }
+    std::sort(weight.parameters.begin(), weight.parameters.end());
+    weight.parameters.erase(std::unique(weight.parameters.begin(), weight.parameters.end()), weight.parameters.end());
+    if (inputs.size() == 1 && only->offset) {
+      if (name == "reshape") weight.offset = only->offset;
+      if (name == "slice" || name == "select" || name == "split" || name == "unbind") weight.offset = place(weight);
+    }
+    know(std::move(weight));
+  }
+
+  // Where in its parameter a slice begins, if it is in one piece: its derivative has ones there.
+  std::optional<Index> place(const Weight& part) {
+    const Index count = part.tensor.numel();
+    if (count == 0) return std::nullopt;
+    probing_ = true;
+    const Tensor ones_there =
+        grad(part.tensor, parameters_[part.parameters[0]].second,
+             {.grad_output = ones(part.tensor.shape(), {.dtype = part.tensor.dtype()}), .retain_graph = true});
+    probing_ = false;
+    const std::vector<double> marks = to_vector<double>(ones_there.to(float64));
+    const auto first = std::find(marks.begin(), marks.end(), 1.0);
+    const Index offset = Index(first - marks.begin());
+    const bool whole = offset + count <= Index(marks.size()) &&
+                       std::all_of(first, first + count, [](double mark) { return mark == 1.0; });
+    return whole ? std::optional(offset) : std::nullopt;
+  }
+
+  // Input i of the operation is a weight, and another one is not.
+  void meet(const char* operation, const Tensor& value, const Inputs& inputs, std::size_t i) {
+    const std::string_view name = operation;
+    const std::size_t w = number(inputs[i]);
+    if (name == "linear" && i > 0) {
+      Use use{w, i == 1 ? Role::linear_weight : Role::linear_bias, inputs[0].detach(), value};
+      use.time_first = inputs[0].dim() == 3 && time_first_.contains(inputs[1].impl()->storage.get());
+      return add(std::move(use), 1);
+    }
+    if (inputs.size() == 2 && (name == "add" || name == "sub" || name == "mul")) {
+      const Tensor& other = inputs[1 - i];
+      check_samples(w, other, 0);
+      if (other.dim() == value.dim()) {
+        Use use{w, Role::elementwise, {}, value};
+        if (name == "mul") use.x = other.detach();
+        if (name == "sub" && i == 1) use.x = full({}, -1, {.dtype = value.dtype()});
+        uses.push_back(std::move(use));
+        return;
+      }
+    }
+    weights[w].strangers.emplace_back(operation);
+  }
+
+  void add_convolution(const Convolution& conv, const nn::Conv2dLayerOptions& options) {
+    Use use{0, Role::conv_weight, conv.inputs[0].detach(), conv.value, options, conv.transposed};
+    if (find(conv.inputs[0]) != nullptr) find(conv.inputs[0])->strangers.emplace_back("conv2d");
+    if (find(conv.inputs[1]) != nullptr) {
+      use.weight = number(conv.inputs[1]);
+      add(use, 0);
+    }
+    if (conv.inputs.size() < 3 || find(conv.inputs[2]) == nullptr) return;
+    add({number(conv.inputs[2]), Role::channel_bias, {}, conv.value}, 0);
+  }
 
   // A layer has reported: the operation with which its parameter was used is no stranger.
   void layer(const Tensor& parameter, Use use) {
-    const std::size_t* p = find(parameter);
-    if (p == nullptr || strangers_[*p].empty()) return;
-    strangers_[*p].pop_back();
-    use.parameter = *p;
-    add(parameter, std::move(use), 0);
+    Weight* weight = find(parameter);
+    if (weight == nullptr || weight->strangers.empty()) return;
+    weight->strangers.pop_back();
+    use.weight = number(parameter);
+    add(std::move(use), 0);
   }
 
-  void add(const Tensor& parameter, Use use, Index fewest_axes) {
+  void add(Use use, Index fewest_axes) {
     for (const Tensor& t : {use.x, use.y})
-      if (t.defined() && (t.dim() <= fewest_axes || t.shape()[0] != samples_))
-        failf(operation_,
-              "the layer with the parameter {} (shape {}) sees a tensor of shape {}; axis 0 must count the {} samples",
-              parameters_[use.parameter].first, parameter.shape(), t.shape(), samples_);
+      if (t.defined()) check_samples(use.weight, t, use.time_first ? 1 : 0, fewest_axes);
     uses.push_back(std::move(use));
+  }
+
+  void check_samples(std::size_t weight, const Tensor& t, std::size_t axis, Index fewest_axes = 0) const {
+    if (t.dim() > std::max(fewest_axes, Index(axis)) && t.shape()[axis] == samples_) return;
+    const auto& [name, parameter] = parameters_[weights[weight].parameters[0]];
+    failf(operation_,
+          "the layer with the parameter {} (shape {}) sees a tensor of shape {}; axis {} must count the {} samples",
+          name, parameter.shape(), t.shape(), axis, samples_);
   }
 
   void check_rows(const Tensor& x, const Shape& normalized) const {
@@ -340,20 +327,36 @@ class Capture final : public Observer, public nn::CallObserver {
   const char* operation_;
   const NamedTensors& parameters_;
   Index samples_;
-  std::unordered_map<const TensorImpl*, std::size_t> places_;
-  std::vector<std::vector<const char*>> strangers_;
+  bool probing_ = false;
+  std::unordered_map<const TensorImpl*, std::size_t> known_;
+  std::unordered_set<const Storage*> constants_, time_first_;
+  std::vector<Tensor> kept_;
+  std::vector<Convolution> convolutions_;
+  std::vector<std::size_t> calls_;
 };
 
-void refuse_batch_norm(const char* operation, nn::Module& model) {
+// What is wrong with the module, or nothing.
+const char* mixing(nn::Module& module) {
+  if (dynamic_cast<nn::BatchNorm*>(&module) != nullptr)
+    return "mixes the samples; a sample has no gradient of its own there. GroupNorm is the usual replacement";
+  if (dynamic_cast<nn::StatisticsELU*>(&module) != nullptr && module.training())
+    return "follows the statistics of the batch while it trains, which mixes the samples; call eval() first";
+  if (dynamic_cast<nn::GCNConv*>(&module) != nullptr || dynamic_cast<nn::SAGEConv*>(&module) != nullptr ||
+      dynamic_cast<nn::GATConv*>(&module) != nullptr)
+    return "mixes the nodes of a graph; a node has no gradient of its own there";
+  if (module.training() && (dynamic_cast<nn::SpectralNorm<nn::Linear>*>(&module) != nullptr ||
+                            dynamic_cast<nn::SpectralNorm<nn::Conv1d>*>(&module) != nullptr ||
+                            dynamic_cast<nn::SpectralNorm<nn::Conv2d>*>(&module) != nullptr))
+    return "changes its weight with each forward pass while it trains; call eval() first";
+  return nullptr;
+}
+
+void refuse_mixing(const char* operation, nn::Module& model) {
   struct Search final : nn::Visitor {
     explicit Search(const char* o) : operation(o) {}
     void on_module(const std::string& path, nn::Module& module) override {
-      if (dynamic_cast<nn::BatchNorm*>(&module) != nullptr)
-        failf(operation,
-              "the model has a {}{}{}, which mixes the samples; a sample has no gradient of its own there. GroupNorm "
-              "is the usual "
-              "replacement",
-              module.type_name(), path.empty() ? "" : " at ", path);
+      if (const char* why = mixing(module))
+        failf(operation, "the model has a {}{}{}, which {}", module.type_name(), path.empty() ? "" : " at ", path, why);
     }
     const char* operation;
   };
@@ -383,7 +386,7 @@ void check_arguments(const char* operation, nn::Module& model, const BatchLoss& 
   if (x.dim() == 0 || target.dim() == 0 || x.shape()[0] != target.shape()[0])
     failf(operation, "the input has shape {} and the target {}; axis 0 of both must count the samples", x.shape(),
           target.shape());
-  refuse_batch_norm(operation, model);
+  refuse_mixing(operation, model);
 }
 
 Tensor checked_loss(const char* operation, const Tensor& loss) {
@@ -393,18 +396,20 @@ Tensor checked_loss(const char* operation, const Tensor& loss) {
   return loss;
 }
 
+// A use and the gradient of its output, batch first.
+struct Term {
+  Use use;
+  Tensor g;
+};
+
 // A forward pass with all that is needed to go back sample by sample.
 struct Recorded {
   NamedTensors parameters;
+  std::vector<Weight> weights;
   std::vector<Use> uses;
   Tensor output;
   Tensor slopes;  // row n: the gradient of sample n's loss with respect to row n of the output
 
-  std::vector<Tensor> gradients_of_uses() const {
-    std::vector<Tensor> outputs;
-    for (const Use& use : uses) outputs.push_back(use.y);
-    return grad(output, outputs, {.grad_output = slopes, .retain_graph = true, .allow_unused = true});
-  }
   Index samples() const { return output.shape()[0]; }
 };
 
@@ -414,11 +419,11 @@ Recorded run(const char* operation, nn::Module& model, const BatchLoss& loss, co
   Recorded r;
   r.parameters = trainable(model);
   const Index n = x.shape()[0];
-  Capture capture(operation, r.parameters, n);
+  Capture capture(operation, model, r.parameters, n);
   r.output = model(x);
   if (r.output.dim() == 0 || r.output.shape()[0] != n)
     failf(operation, "the model gave shape {} for {} samples; axis 0 must count them", r.output.shape(), n);
-  capture.check();
+  capture.check(r.output);
   if (!r.output.requires_grad()) fail(operation, "the model's output depends on no parameter that requires a gradient");
   capture.in_loss = true;
   const Tensor leaf = r.output.detach().requires_grad_();
@@ -426,20 +431,126 @@ Recorded run(const char* operation, nn::Module& model, const BatchLoss& loss, co
   r.slopes =
       value.requires_grad() ? grad(value, leaf, {.allow_unused = true}) : zeros(leaf.shape(), {.dtype = leaf.dtype()});
   if (options.reduction == nn::Reduction::mean) r.slopes.mul_(double(n));
+  r.weights = std::move(capture.weights);
   r.uses = std::move(capture.uses);
   return r;
 }
 
-// The gradients of all samples with respect to parameter p.
-Tensor gathered(const Recorded& r, const std::vector<Tensor>& gradients, std::size_t p) {
-  const Shape& shape = r.parameters[p].second.shape();
-  Tensor total;
+// The uses with their gradients. A linear map that is used several times, at the steps of a sequence say, is one use
+// with more places: dW = sum over them of g a^T.
+std::vector<Term> terms_of(const Recorded& r) {
+  std::vector<Tensor> outputs;
+  for (const Use& use : r.uses) outputs.push_back(use.y);
+  const std::vector<Tensor> gradients =
+      outputs.empty() ? outputs
+                      : grad(r.output, outputs, {.grad_output = r.slopes, .retain_graph = true, .allow_unused = true});
+  std::vector<Term> terms;
+  std::vector<std::vector<Tensor>> inputs, slopes;  // of a linear term, use by use
+  std::map<std::tuple<std::size_t, Index, Index, Role>, std::size_t> linear;
   for (std::size_t i = 0; i < r.uses.size(); ++i) {
-    if (r.uses[i].parameter != p) continue;
-    const Tensor part = materialise(r.uses[i], shape, gradients[i]);
-    total = total.defined() ? total + part : part;
+    Use use = r.uses[i];
+    const auto batch_first = [&](const Tensor& t) { return use.time_first ? t.transpose(0, 1) : t; };
+    Tensor g = batch_first(gradients[i]);
+    use.y = Tensor{};
+    if (use.role != Role::linear_weight && use.role != Role::linear_bias) {
+      terms.push_back({use, g});
+      continue;
+    }
+    use.x = batch_first(use.x);
+    const Weight& weight = r.weights[use.weight];
+    const auto key = weight.offset ? std::tuple(weight.parameters[0], *weight.offset, weight.tensor.numel(), use.role)
+                                   : std::tuple(use.weight, Index{-1}, Index{0}, use.role);
+    const auto [at, fresh] = linear.try_emplace(key, inputs.size());
+    if (fresh) {
+      inputs.emplace_back();
+      slopes.emplace_back();
+      terms.push_back({use, {}});
+      terms.back().use.time_first = false;
+    }
+    inputs[at->second].push_back(as_places(use.x));
+    slopes[at->second].push_back(as_places(g));
   }
-  return total.defined() ? total : zeros(with_samples(r.samples(), shape), {.dtype = r.parameters[p].second.dtype()});
+  std::size_t next = 0;
+  for (Term& term : terms) {
+    if (term.g.defined()) continue;
+    term.use.x = inputs[next].size() == 1 ? inputs[next][0] : cat(inputs[next], 1);
+    term.g = slopes[next].size() == 1 ? slopes[next][0] : cat(slopes[next], 1);
+    ++next;
+  }
+  return terms;
+}
+
+Term rows_of(const Term& term, Index first, Index count) {
+  if (first == 0 && count == term.g.shape()[0]) return term;
+  const auto rows = [&](const Tensor& t) { return t.defined() && t.dim() > 0 ? t.slice(0, first, first + count) : t; };
+  Term result = term;
+  result.use.x = rows(term.use.x);
+  result.g = rows(term.g);
+  return result;
+}
+
+// The gradients (count, shape...) of the wanted parameters, for `count` samples from number `first` on.
+std::vector<Tensor> gathered(const Recorded& r, const std::vector<Term>& terms, const std::vector<bool>& wanted,
+                             Index first, Index count) {
+  std::vector<Tensor> totals(r.parameters.size());
+  for (std::size_t p = 0; p < totals.size(); ++p)
+    if (wanted[p])
+      totals[p] = zeros(with_samples(count, r.parameters[p].second.shape()), {.dtype = r.parameters[p].second.dtype()});
+  // Adds rows of `part` to those of a parameter's gradients, from element `offset` of each on.
+  const auto add = [](const Tensor& total, Index row, const Tensor& part, Index offset, Index size) {
+    const Index width = total.numel() / total.shape()[0];
+    dispatch_floating("per_sample_gradients", total.dtype(), [&]<class T> {
+      T* to = total.data<T>() + row * width + offset;
+      for (Index i = 0; i < part.numel() / size; ++i)
+        for (Index j = 0; j < size; ++j) to[i * width + j] += part.data<T>()[i * size + j];
+    });
+  };
+  std::map<std::size_t, Tensor> of_made;  // gradients of weights that operations made
+  for (const Term& term : terms) {
+    const Weight& weight = r.weights[term.use.weight];
+    if (std::none_of(weight.parameters.begin(), weight.parameters.end(), [&](std::size_t p) { return wanted[p]; }))
+      continue;
+    const Term own = rows_of(term, first, count);
+    const Tensor part = materialise(own.use, weight.tensor.shape(), own.g, first);
+    if (weight.offset) {
+      if (weight.tensor.numel() > 0) add(totals[weight.parameters[0]], 0, part, *weight.offset, weight.tensor.numel());
+    } else {
+      Tensor& total = of_made[term.use.weight];
+      total = total.defined() ? total + part : part;
+    }
+  }
+  if (of_made.empty()) return totals;
+  std::vector<Tensor> made, sources;
+  std::vector<std::size_t> places;
+  for (const auto& [number, part] : of_made) made.push_back(r.weights[number].tensor);
+  for (std::size_t p = 0; p < totals.size(); ++p)
+    if (wanted[p]) sources.push_back(r.parameters[p].second), places.push_back(p);
+  for (Index i = 0; i < count; ++i) {
+    std::vector<Tensor> rows;
+    for (const auto& [number, part] : of_made) rows.push_back(part[i]);
+    const std::vector<Tensor> back = gradients(made, rows, sources, {.retain_graph = true, .allow_unused = true});
+    for (std::size_t k = 0; k < back.size(); ++k) add(totals[places[k]], i, back[k], 0, back[k].numel());
+  }
+  return totals;
+}
+
+// Parameters of which the gradients of several uses add up, or go through operations, before the norm is taken.
+std::vector<bool> composite(const Recorded& r, const std::vector<Term>& terms) {
+  std::vector<bool> result(r.parameters.size());
+  std::vector<std::vector<std::pair<Index, Index>>> parts(r.parameters.size());
+  for (const Term& term : terms) {
+    const Weight& weight = r.weights[term.use.weight];
+    if (weight.offset)
+      parts[weight.parameters[0]].emplace_back(*weight.offset, *weight.offset + weight.tensor.numel());
+    else
+      for (const std::size_t p : weight.parameters) result[p] = true;
+  }
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    std::sort(parts[p].begin(), parts[p].end());
+    for (std::size_t i = 1; i < parts[p].size(); ++i)
+      if (parts[p][i].first < parts[p][i - 1].second) result[p] = true;
+  }
+  return result;
 }
 
 NamedTensors looped(const char* operation, nn::Module& model, const BatchLoss& loss, const Tensor& x,
@@ -464,18 +575,18 @@ NamedTensors looped(const char* operation, nn::Module& model, const BatchLoss& l
 
 Tensor squared_norms(const Recorded& r) {
   const NoGrad no_grad;
-  const std::vector<Tensor> gradients = r.gradients_of_uses();
+  const std::vector<Term> terms = terms_of(r);
   Tensor norms = zeros({r.samples()}, {.dtype = float64});
-  std::vector<std::vector<std::size_t>> uses_of(r.parameters.size());
-  for (std::size_t i = 0; i < r.uses.size(); ++i) uses_of[r.uses[i].parameter].push_back(i);
-  for (std::size_t p = 0; p < uses_of.size(); ++p) {
-    // Gradients of several uses add up before the norm is taken.
-    if (uses_of[p].size() == 1)
-      add_squared_norms(r.uses[uses_of[p][0]], r.parameters[p].second.shape(), gradients[uses_of[p][0]],
-                        norms.data<double>());
-    else if (!uses_of[p].empty())
-      add_squared_rows(gathered(r, gradients, p), norms.data<double>());
+  const std::vector<bool> together = composite(r, terms);
+  for (const Term& term : terms) {
+    const Weight& weight = r.weights[term.use.weight];
+    if (weight.offset && !together[weight.parameters[0]])
+      add_squared_norms(term.use, weight.tensor.shape(), term.g, norms.data<double>());
   }
+  if (std::none_of(together.begin(), together.end(), [](bool p) { return p; })) return norms;
+  for (Index i = 0; i < r.samples(); ++i)
+    for (const Tensor& total : gathered(r, terms, together, i, 1))
+      if (total.defined()) add_squared_rows(total, norms.data<double>() + i);
   return norms;
 }
 
@@ -488,10 +599,10 @@ NamedTensors per_sample_gradients(nn::Module& model, const BatchLoss& loss, cons
   if (options.method == PerSampleMethod::loop || x.shape()[0] == 0) return looped(operation, model, loss, x, target);
   const Recorded r = run(operation, model, loss, x, target, options);
   const NoGrad no_grad;
-  const std::vector<Tensor> gradients = r.gradients_of_uses();
+  const std::vector<Tensor> totals =
+      gathered(r, terms_of(r), std::vector<bool>(r.parameters.size(), true), 0, r.samples());
   NamedTensors result;
-  for (std::size_t p = 0; p < r.parameters.size(); ++p)
-    result.emplace_back(r.parameters[p].first, gathered(r, gradients, p));
+  for (std::size_t p = 0; p < totals.size(); ++p) result.emplace_back(r.parameters[p].first, totals[p]);
   return result;
 }
 

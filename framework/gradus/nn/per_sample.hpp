@@ -10,10 +10,18 @@
 // which); a mean that weights samples unequally (class weights, ignored labels) is neither. It must not use parameters
 // of the model.
 //
-// The formulas know nn::Linear and functional::linear, Conv2d, LayerNorm, RMSNorm, GroupNorm and Embedding; layers are
-// to be called as layer(x). A parameter that is used in another way is refused by name (MultiheadAttention's in_proj,
-// which it cuts in parts), and so is batch normalisation, where a sample has no gradient of its own. Frozen parameters
-// are left out. Layers that draw at random (dropout) are differentiated as drawn for the batch.
+// The formulas know every layer with parameters whose samples do not mix: Linear, convolutions along one axis, two and
+// transposed, the norms of single samples, embeddings and positions, attention and Transformers, recurrent layers and
+// cells, learned activations, flows, and weights that are functions of parameters (WeightNorm, SpectralNorm in eval
+// mode, biases that are summed first). A parameter that is used several times, or shared by layers, is taken as a
+// whole. What they look for is an operation that brings a parameter, a part of one or a function of some together with
+// the samples: functional::linear, a sum, a product of elements, and the layers named above, called as layer(x). A
+// parameter that is used in another way (matmul) is refused by name.
+//
+// What mixes the samples is refused by name as well, for a sample has no gradient of its own there: batch
+// normalisation, StatisticsELU while it trains, graph layers; and SpectralNorm while it trains, whose weight is another
+// one after each pass. Frozen parameters are left out. Layers that draw at random (dropout) are differentiated as drawn
+// for the batch.
 #include <functional>
 
 #include "gradus/nn/loss.hpp"
@@ -43,8 +51,9 @@ NamedTensors per_sample_gradients(nn::Module& model, const BatchLoss& loss, cons
 /// The squared norms of these gradients, over all parameters together: (N), float64. No gradient is kept for all
 /// samples: |dW|^2 is |a|^2 |g|^2 for vectors, and the sum over pairs of places s, t of (a_s . a_t) (g_s . g_t) for
 /// sequences and images, where that is smaller than dW of one sample (Goodfellow 2015; Li et al. 2021, "Large language
-/// models can be strong differentially private learners"). A parameter that is used several times is summed up for all
-/// samples first.
+/// models can be strong differentially private learners"); the steps of a recurrent layer, and all calls of a linear
+/// map, are such places together. Where other uses of a parameter add up, or a function of parameters is between, the
+/// gradient of one sample is made at a time.
 Tensor per_sample_squared_norms(nn::Module& model, const BatchLoss& loss, const Tensor& x, const Tensor& target,
                                 const PerSampleOptions& options = {});
 

@@ -7,7 +7,6 @@
 #include "gradus/nn/functional.hpp"
 #include "gradus/nn/init.hpp"
 #include "gradus/ops/arithmetic.hpp"
-#include "gradus/ops/linalg.hpp"
 #include "gradus/ops/shape.hpp"
 #include "gradus/tensor/factories.hpp"
 
@@ -55,7 +54,7 @@ Tensor project(const Tensor& x, const RecurrentParameters& p, bool adds_both) {
   return functional::linear(x, p.weight_ih, adds_both && p.bias_ih.defined() ? p.bias_ih + p.bias_hh : p.bias_ih);
 }
 
-Tensor recur(const Tensor& h, const RecurrentParameters& p) { return matmul(h, p.weight_hh, {.transpose_b = true}); }
+Tensor recur(const Tensor& h, const RecurrentParameters& p) { return functional::linear(h, p.weight_hh, {}); }
 
 Tensor elman_step(const Tensor& projected, const Tensor& h, const RecurrentParameters& p, Activation& activation) {
   return activation(projected + recur(h, p));

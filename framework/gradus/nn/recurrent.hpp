@@ -134,6 +134,7 @@ class RecurrentLayers : public Module {
   Dropout dropout;
 
   void visit(Visitor& v) override;
+  bool batch_first() const { return batch_first_; }
 
  protected:
   RecurrentLayers(const char* name, Index gates, Index input_size, Index hidden_size, const RecurrentOptions& options);

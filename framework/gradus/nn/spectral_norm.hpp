@@ -32,6 +32,8 @@ class SpectralNorm : public Module {
   void visit(Visitor& v) override;
   std::string type_name() const override { return "SpectralNorm"; }
 
+  /// For its options; its tensors have been taken over.
+  const Layer& layer() const { return layer_; }
   /// W / sigma with u and v as they are. Differentiable.
   Tensor weight() const;
   /// The estimate of the largest singular value. Differentiable.

@@ -24,6 +24,8 @@ class WeightNorm : public Module {
   void visit(Visitor& v) override;
   std::string type_name() const override { return "WeightNorm"; }
 
+  /// For its options; its tensors have been taken over.
+  const Layer& layer() const { return layer_; }
   /// g v / |v|. Differentiable.
   Tensor weight() const;
 
