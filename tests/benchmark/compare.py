@@ -2,13 +2,17 @@
 """Runs gradus_benchmark and torch_benchmark in turn, A B A B ..., and prints a table of both and their ratio.
 
     cmake --preset release -DGRADUS_BENCHMARK_LIBTORCH=ON && cmake --build build/release
-    tests/benchmark/compare.py build/release --threads 2 --rounds 3
+    tests/benchmark/compare.py build/release --threads 1 2 --rounds 3 --markdown table.md
 
-Each cell is the median of the rounds' medians; "quiet" is the ratio of the rounds' best p10, which other work on the machine
-disturbs less. libtorch runs at its best settings; those of the other side are the defaults.
+Times are medians of the rounds' medians, in ms per step; "ratio" is gradus's time by libtorch's, so that less is better, and
+"quiet" the ratio of the best p10 of all rounds, which other work on the machine disturbs less. libtorch runs at its
+best settings and, where images come in two layouts, in the faster one; gradus has no settings. "of limit" is gradus's rate as a share of what the
+machine gave in the same run: of a product of 1024 x 1024 matrices (G), or of a sum of two arrays in memory (M). It can be above 1:
+an algorithm needs fewer operations than the textbook's, or arrays stay in the cache.
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -18,23 +22,88 @@ import tempfile
 
 
 def libtorch_environment(threads):
-    """OpenBLAS's OpenMP build, vector kernels as wide as the machine's, and a malloc that keeps large blocks."""
+    """OpenBLAS's OpenMP build and fastest kernels, vectors as wide as the machine's, a malloc that keeps large blocks."""
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
     openblas = "/usr/lib/x86_64-linux-gnu/openblas-openmp"
     if pathlib.Path(openblas).is_dir():
         environment["LD_LIBRARY_PATH"] = openblas
-    if "avx512f" in pathlib.Path("/proc/cpuinfo").read_text():
+    cpu = pathlib.Path("/proc/cpuinfo").read_text()
+    if "avx512f" in cpu:
         environment["ATEN_CPU_CAPABILITY"] = "avx512"
+    if "AuthenticAMD" in cpu and "avx2" in cpu:
+        environment.setdefault("OPENBLAS_CORETYPE", "Haswell")
     tunables = {"mmap_threshold": 2**32, "trim_threshold": 2**34, "top_pad": 2**26, "hugetlb": 1}
     environment["GLIBC_TUNABLES"] = ":".join(f"glibc.malloc.{name}={value}" for name, value in tunables.items())
     return environment
 
 
-def measure(program, environment, workload, threads, seconds):
-    with tempfile.NamedTemporaryFile("r", suffix=".json") as file:
-        command = [program, "--workload", workload, "--threads", threads, "--seconds", seconds, "--json", file.name]
-        subprocess.run([str(part) for part in command], env=environment, check=True, stdout=subprocess.DEVNULL)
-        return json.loads(file.readline())
+def gradus_environment(threads):
+    return dict(os.environ, OMP_NUM_THREADS=str(threads))
+
+
+class Side:
+    """One of the two programs, and its runs so far by (workload, threads)."""
+
+    def __init__(self, program, environment):
+        if not program.exists():
+            sys.exit(f"{program} is not there; configure with -DGRADUS_BENCHMARK_LIBTORCH=ON and build")
+        self.program, self.environment, self.runs = program, environment, {}
+        self.known = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
+
+    def measure(self, workload, threads, arguments):
+        with tempfile.NamedTemporaryFile("r", suffix=".json") as file:
+            command = [self.program, "--workload", workload, "--threads", threads, "--seconds", arguments.seconds,
+                       "--json", file.name]
+            subprocess.run([str(part) for part in command], env=self.environment(threads), check=True,
+                           stdout=subprocess.DEVNULL)
+            run = json.loads(file.readline())
+        self.runs.setdefault((workload, threads), []).append(run)
+        if arguments.json:
+            with arguments.json.open("a") as file:
+                file.write(json.dumps(run) + "\n")
+
+    def median(self, workload, threads, field="median_ms"):
+        return statistics.median(run[field] for run in self.runs[workload, threads])
+
+    def quiet(self, workload, threads):
+        return min(run["p10_ms"] for run in self.runs[workload, threads])
+
+    def best(self, workload, threads, field):
+        return max(run[field] for run in self.runs[workload, threads])
+
+
+def share_of_limit(gradus, workload, threads):
+    run = gradus.runs[workload, threads][0]
+    for field, letter in (("gflops", "G"), ("gbs", "M")):
+        if field in run:
+            share = gradus.median(workload, threads, field) / gradus.best("limits", threads, field)
+            return f"{share:.2f} {letter}"
+    return "-"
+
+
+def rows_of(gradus, libtorch, workload, forms, threads):
+    """The row of a workload, and those of its further numbers; with the ratio of the first."""
+    best = min(forms, key=lambda form: libtorch.median(form, threads))
+    ours, theirs = gradus.median(workload, threads), libtorch.median(best, threads)
+    fields = ["median_ms"] + [field for field in gradus.runs[workload, threads][0]
+                              if field.endswith("ns_per_op") or field == "ms_per_eval"
+                              or (field.startswith("fwd") and field.endswith("_ms") and field != "fwdbwd_ms")]
+    rows = []
+    for field in fields:
+        values = gradus.median(workload, threads, field), libtorch.median(best, threads, field)
+        cells = [workload if field == "median_ms" else f"{workload}: {field}", str(threads),
+                 f"{values[0]:.4g}", f"{values[1]:.4g}", f"{values[0] / values[1]:.2f}"]
+        if field == "median_ms":
+            both = [(gradus, workload), (libtorch, best)]
+            cells += [f"{gradus.quiet(workload, threads) / libtorch.quiet(best, threads):.2f}",
+                      share_of_limit(gradus, workload, threads),
+                      " / ".join(f"{side.median(name, threads, 'peak_rss_mib'):.0f}" for side, name in both),
+                      " / ".join(f"{side.median(name, threads, 'startup_ms'):.0f}" for side, name in both),
+                      best.removeprefix(workload).removeprefix("_")]
+        else:
+            cells += [""] * 5
+        rows.append("| " + " | ".join(cells) + " |")
+    return ours / theirs, rows
 
 
 def main():
@@ -44,46 +113,46 @@ def main():
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1)
-    parser.add_argument("--json", type=pathlib.Path, help="keep every run's line in this file")
+    parser.add_argument("--json", type=pathlib.Path, help="add every run's line to this file")
+    parser.add_argument("--markdown", type=pathlib.Path, help="write the table to this file, too")
     arguments = parser.parse_args()
 
-    programs = [arguments.build / "tests/benchmark" / name for name in ("gradus_benchmark", "torch_benchmark")]
-    for program in programs:
-        if not program.exists():
-            sys.exit(f"{program} is not there; configure with -DGRADUS_BENCHMARK_LIBTORCH=ON and build")
-    known = [subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
-             for program in programs]
-    workloads = arguments.workloads or [name for name in known[0] if name in known[1]]
+    programs = arguments.build / "tests/benchmark"
+    gradus = Side(programs / "gradus_benchmark", gradus_environment)
+    libtorch = Side(programs / "torch_benchmark", libtorch_environment)
+    workloads = arguments.workloads or [name for name in gradus.known if name in libtorch.known]
+    for name in workloads:
+        if name not in gradus.known or name not in libtorch.known:
+            sys.exit(f"no workload of both programs is called {name}")
 
-    print("| workload | threads | gradus ms | libtorch ms | libtorch / gradus | quiet | RSS MiB | start ms |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|")
-    for workload in workloads:
-        for threads in arguments.threads:
-            environments = [dict(os.environ, OMP_NUM_THREADS=str(threads)), libtorch_environment(threads)]
-            runs = [[], []]
+    lines = []
+
+    def show(line):
+        lines.append(line)
+        print(line, flush=True)
+
+    show("| workload | threads | gradus ms | libtorch ms | ratio | quiet | of limit | RSS MiB | start ms | layout |")
+    show("|---|--:|--:|--:|--:|--:|--:|--:|--:|---|")
+    for threads in arguments.threads:
+        ratios = []
+        for _ in range(3):
+            gradus.measure("limits", threads, arguments)
+        for workload in workloads:
+            forms = [form for form in (workload, workload + "_cl") if form in libtorch.known]
             for _ in range(arguments.rounds):
-                for side in (0, 1):
-                    run = measure(programs[side], environments[side], workload, threads, arguments.seconds)
-                    runs[side].append(run)
-                    if arguments.json:
-                        with arguments.json.open("a") as file:
-                            file.write(json.dumps(run) + "\n")
-
-            def median(side, field):
-                return statistics.median(run[field] for run in runs[side])
-
-            def quiet(side):
-                return min(run["p10_ms"] for run in runs[side])
-
-            ours, theirs = median(0, "median_ms"), median(1, "median_ms")
-            print(f"| {workload} | {threads} | {ours:.4g} | {theirs:.4g} | {theirs / ours:.2f} "
-                  f"| {quiet(1) / quiet(0):.2f} "
-                  f"| {median(0, 'peak_rss_mib'):.0f} / {median(1, 'peak_rss_mib'):.0f} "
-                  f"| {median(0, 'startup_ms'):.0f} / {median(1, 'startup_ms'):.0f} |", flush=True)
-            for field in runs[0][0]:
-                if field.endswith("ns_per_op") or (field.startswith("fwd") and field.endswith("_ms")):
-                    print(f"| {workload}: {field} | {threads} | {median(0, field):.4g} | {median(1, field):.4g} "
-                          f"| {median(1, field) / median(0, field):.2f} | | | |", flush=True)
+                gradus.measure(workload, threads, arguments)
+                for form in forms:
+                    libtorch.measure(form, threads, arguments)
+            ratio, rows = rows_of(gradus, libtorch, workload, forms, threads)
+            ratios.append(ratio)
+            for row in rows:
+                show(row)
+        show(f"| geometric mean of {len(ratios)} | {threads} | | | {math.prod(ratios) ** (1 / len(ratios)):.2f} "
+             "| | | | | |")
+        show(f"| limits: {gradus.best('limits', threads, 'gflops'):.0f} GFLOP/s, "
+             f"{gradus.best('limits', threads, 'gbs'):.1f} GB/s | {threads} | | | | | | | | |")
+    if arguments.markdown:
+        arguments.markdown.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
