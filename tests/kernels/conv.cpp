@@ -3,83 +3,26 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <random>
-#include <vector>
 
 #include "gradus/core/parallel.hpp"
+#include "kernels/naive_conv.hpp"
 
 using namespace gradus;
-using kernels::Conv2d;
+using namespace gradus::testing;
 
 namespace {
 
-// The definition: calls visit(place in x, place in w, place in y) for every product.
-template <class Visit>
-void each_product(const Conv2d& s, Visit&& visit) {
-  for (Index n = 0; n < s.batch; ++n)
-    for (Index f = 0; f < s.filters; ++f)
-      for (Index i = 0; i < s.out_h; ++i)
-        for (Index j = 0; j < s.out_w; ++j)
-          for (Index c = 0; c < s.group_channels(); ++c)
-            for (Index p = 0; p < s.kernel_h; ++p)
-              for (Index q = 0; q < s.kernel_w; ++q) {
-                const Index row = i * s.stride_h - s.padding_h + p * s.dilation_h;
-                const Index column = j * s.stride_w - s.padding_w + q * s.dilation_w;
-                if (row < 0 || row >= s.height || column < 0 || column >= s.width) continue;
-                const Index channel = f / s.group_filters() * s.group_channels() + c;
-                visit(((n * s.channels + channel) * s.height + row) * s.width + column,
-                      ((f * s.group_channels() + c) * s.kernel_h + p) * s.kernel_w + q,
-                      ((n * s.filters + f) * s.out_h + i) * s.out_w + j);
-              }
-}
-
-struct Arrays {
-  std::vector<double> x, w, g, bias;
-  explicit Arrays(const Conv2d& s)
-      : x(std::size_t(s.batch * s.channels * s.plane())),
-        w(std::size_t(s.filters * s.window())),
-        g(std::size_t(s.batch * s.filters * s.out_plane())),
-        bias(std::size_t(s.filters)) {
-    std::mt19937 engine(1);
-    std::normal_distribution<double> normal;
-    for (auto* v : {&x, &w, &g, &bias})
-      for (double& e : *v) e = normal(engine);
-  }
-};
-
-struct Results {
-  std::vector<double> y, dx, dw;
-};
-
-Results compute(const Conv2d& s, const Arrays& a, bool with_bias) {
-  Results r{std::vector<double>(a.g.size(), NAN), std::vector<double>(a.x.size(), NAN),
-            std::vector<double>(a.w.size(), NAN)};
+ConvResults<double> compute(const Conv2d& s, const ConvArrays<double>& a, bool with_bias) {
+  ConvResults<double> r(s, NAN);
   kernels::conv2d(s, a.x.data(), a.w.data(), with_bias ? a.bias.data() : nullptr, r.y.data());
   kernels::conv2d_input_grad(s, a.g.data(), a.w.data(), r.dx.data());
   kernels::conv2d_weight_grad(s, a.g.data(), a.x.data(), r.dw.data());
   return r;
 }
 
-double distance(const std::vector<double>& a, const std::vector<double>& b) {
-  double most = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double d = std::abs(a[i] - b[i]);
-    if (!(d <= most)) most = d;
-  }
-  return most;
-}
-
 void check(Conv2d s) {
-  s.out_h = Conv2d::out_size(s.height, s.kernel_h, s.stride_h, s.padding_h, s.dilation_h);
-  s.out_w = Conv2d::out_size(s.width, s.kernel_w, s.stride_w, s.padding_w, s.dilation_w);
-  const Arrays a(s);
-  Results naive{std::vector<double>(a.g.size(), 0.0), std::vector<double>(a.x.size(), 0.0),
-                std::vector<double>(a.w.size(), 0.0)};
-  each_product(s, [&](Index x, Index w, Index y) {
-    naive.y[std::size_t(y)] += a.x[std::size_t(x)] * a.w[std::size_t(w)];
-    naive.dx[std::size_t(x)] += a.g[std::size_t(y)] * a.w[std::size_t(w)];
-    naive.dw[std::size_t(w)] += a.g[std::size_t(y)] * a.x[std::size_t(x)];
-  });
+  s = with_out_sizes(s);
+  const ConvArrays<double> a(s);
   CAPTURE(s.batch);
   CAPTURE(s.channels);
   CAPTURE(s.height);
@@ -89,18 +32,18 @@ void check(Conv2d s) {
   CAPTURE(s.padding_h);
   CAPTURE(s.dilation_h);
   CAPTURE(s.groups);
-  const Results plain = compute(s, a, false);
-  CHECK(distance(plain.y, naive.y) < 1e-10);
-  CHECK(distance(plain.dx, naive.dx) < 1e-10);
-  CHECK(distance(plain.dw, naive.dw) < 1e-10);
-  for (std::size_t i = 0; i < naive.y.size(); ++i) naive.y[i] += a.bias[i / std::size_t(s.out_plane()) % a.bias.size()];
-  CHECK(distance(compute(s, a, true).y, naive.y) < 1e-10);
+  for (const bool with_bias : {false, true}) {
+    const ConvResults<double> naive = naive_conv(s, a, with_bias), found = compute(s, a, with_bias);
+    CHECK(distance(found.y, naive.y) < 1e-10);
+    CHECK(distance(found.dx, naive.dx) < 1e-10);
+    CHECK(distance(found.dw, naive.dw) < 1e-10);
+  }
   if (s.batch < 2) return;
   const int before = num_threads();
   set_num_threads(1);
-  const Results one = compute(s, a, true);
+  const ConvResults<double> one = compute(s, a, true);
   set_num_threads(2);
-  const Results two = compute(s, a, true);
+  const ConvResults<double> two = compute(s, a, true);
   set_num_threads(before);
   CHECK(one.y == two.y);
   CHECK(one.dx == two.dx);

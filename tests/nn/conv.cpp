@@ -41,6 +41,21 @@ TEST_CASE("conv2d has derivatives of any order") {
   check_derivatives(cube, {leaf({2, 2, 3, 3}, 1), leaf({2, 2, 3, 3}, 2)}, {.rtol = 1e-4});
 }
 
+TEST_CASE("conv2d has derivatives of any order by Winograd's filtering as well") {
+  for (const Index padding : {0, 1, 2})
+    check_derivatives([&](const std::vector<Tensor>& in) { return F::conv2d(in[0], in[1], in[2], {.padding = padding}); },
+                      {leaf({2, 8, 6, 7}, 1), leaf({9, 8, 3, 3}, 2), leaf({9}, 3)});
+  const Tensor x = normal_numbers({3, 8, 12, 11}, 1), w = normal_numbers({8, 8, 3, 3}, 2);
+  const bool before = F::winograd_enabled();
+  F::set_winograd(true);
+  const Tensor fast = F::conv2d(x, w);
+  F::set_winograd(false);
+  const Tensor direct = F::conv2d(x, w);
+  F::set_winograd(before);
+  CHECK(largest_difference(fast, direct) < 1e-11);
+  CHECK(largest_difference(fast, direct) > 0);
+}
+
 TEST_CASE("conv2d does not depend on the number of threads") {
   check_threads([](const std::vector<Tensor>& in) { return F::conv2d(in[0], in[1], in[2], {.padding = 1}); },
                 {leaf({5, 7, 19, 23}, 1), leaf({11, 7, 3, 3}, 2), leaf({11}, 3)});

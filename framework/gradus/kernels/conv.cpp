@@ -1,10 +1,14 @@
 #include "gradus/kernels/conv.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <string_view>
 
-#include "gradus/core/allocator.hpp"
 #include "gradus/core/parallel.hpp"
 #include "gradus/kernels/blas.hpp"
+#include "gradus/kernels/channel_blocks.hpp"
+#include "gradus/kernels/winograd.hpp"
 
 // A convolution is a product of matrices: each output is the product of the weights with a window of the input. The
 // windows are laid out as the columns of a matrix (window, positions), a tile of positions at a time, so that the tile
@@ -22,25 +26,6 @@ bool is_pointwise(const Conv2d& s) {
   return s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.padding_h == 0 &&
          s.padding_w == 0;
 }
-
-Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
-
-// Memory for one tile, from the caching allocator.
-template <class T>
-class Buffer {
- public:
-  explicit Buffer(Index n) : bytes_(std::size_t(n) * sizeof(T)), data_(n > 0 ? memory::allocate(bytes_) : nullptr) {}
-  ~Buffer() {
-    if (data_ != nullptr) memory::release(data_, bytes_);
-  }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  T* data() const { return static_cast<T*>(data_); }
-
- private:
-  std::size_t bytes_;
-  void* data_;
-};
 
 // A run of output positions, row by row.
 struct Tile {
@@ -222,11 +207,25 @@ Index channels_of_piece(const Conv2d& s, Index pieces) {
                          divide_up(s.group_channels(), wanted));
 }
 
+std::atomic<bool>& winograd() {
+  static std::atomic<bool> enabled{[] {
+    const char* value = std::getenv("GRADUS_WINOGRAD");
+    return value == nullptr || std::string_view(value) != "0";
+  }()};
+  return enabled;
+}
+
+bool by_winograd(const Conv2d& s) { return winograd_suits(s) && winograd_enabled(); }
+
 }  // namespace
+
+bool winograd_enabled() { return winograd().load(std::memory_order_relaxed); }
+void set_winograd(bool enabled) { winograd() = enabled; }
 
 template <class T>
 void conv2d(const Conv2d& s, const T* x, const T* w, const T* bias, T* y) {
   if (s.batch * s.filters * s.out_plane() == 0) return;
+  if (by_winograd(s)) return winograd_conv2d(s, x, w, bias, y);
   const Index window = s.window(), filters = s.group_filters(), channels = s.group_channels(), plane = s.out_plane();
   const Tiling tiling(s, window, s.batch * s.groups < enough_pieces);
   for_each_piece(s.batch * s.groups * tiling.count, multiplications(s), [&](Index first, Index last) {
@@ -247,6 +246,7 @@ void conv2d(const Conv2d& s, const T* x, const T* w, const T* bias, T* y) {
 template <class T>
 void conv2d_input_grad(const Conv2d& s, const T* g, const T* w, T* dx) {
   if (s.batch * s.channels * s.plane() == 0) return;
+  if (by_winograd(s)) return winograd_input_grad(s, g, w, dx);
   const Index filters = s.group_filters(), channels = s.group_channels(), plane = s.out_plane(), window = s.window();
   const Index kernel = s.kernel_h * s.kernel_w;
   const Index part = channels_of_piece(s, s.batch * s.groups), parts = divide_up(channels, part);
@@ -284,6 +284,7 @@ void conv2d_weight_grad(const Conv2d& s, const T* g, const T* x, T* dw) {
     std::fill_n(dw, size, T(0));
     return;
   }
+  if (by_winograd(s)) return winograd_weight_grad(s, g, x, dw);
   // Images are summed in blocks, then the blocks in their order. Large weights get fewer blocks, to save memory.
   const Index wanted = std::clamp<Index>((1 << 24) / size, 4, enough_pieces);
   const Index block = divide_up(s.batch, std::min(wanted, s.batch)), blocks = divide_up(s.batch, block);

@@ -28,6 +28,11 @@ struct Conv2d {
   Index window() const { return group_channels() * kernel_h * kernel_w; }
 };
 
+/// Whether convolutions of 3x3 kernels may be done by Winograd's minimal filtering (winograd.cpp), where that is faster.
+/// At the start yes, unless the environment has GRADUS_WINOGRAD=0.
+bool winograd_enabled();
+void set_winograd(bool enabled);
+
 /// y[n, f, i, j] = bias[f] + sum over c, p, q of w[f, c, p, q] x[n, c, i stride - padding + p dilation, ...], with
 /// zeros outside x, and c running over the channels of f's group. `bias` may be null.
 template <class T>

@@ -25,6 +25,13 @@ struct Conv2dOptions {
 /// With more than one image, results do not depend on the number of threads.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const Conv2dOptions& options = {});
 
+/// Whether convolutions with 3x3 kernels of stride 1, their gradients and transposes may be done by Winograd's minimal
+/// filtering: a quarter of the multiplications, two to three times the rounding error of the direct sum, and an infinity
+/// or NaN spreads over the tile of 4x4 outputs. At the start yes, unless the environment has GRADUS_WINOGRAD=0; the
+/// setting holds for all threads. Small convolutions are direct in any case.
+bool winograd_enabled();
+void set_winograd(bool enabled);
+
 struct Conv1dOptions {
   Index stride = 1;
   Index padding = 0;  ///< zeros on either side

@@ -213,6 +213,9 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   return convolve(plan({"conv2d", false}, x, weight, bias, options), x, weight, bias);
 }
 
+bool winograd_enabled() { return kernels::winograd_enabled(); }
+void set_winograd(bool enabled) { kernels::set_winograd(enabled); }
+
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv1dOptions& o) {
   const kernels::Conv2d s =
       plan({"conv1d", true}, x, weight, bias,

@@ -1,0 +1,137 @@
+#pragma once
+// For source files only: images with their channels in blocks, the form in which the fast convolutions read and write
+// them. A block has as many channels as a vector register has numbers (lanes), side by side for every pixel: an image
+// is (blocks, rows, columns, lanes). Channels that are missing in the last block are zeros.
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "gradus/core/allocator.hpp"
+#include "gradus/core/shape.hpp"
+#include "gradus/core/simd.hpp"
+
+namespace gradus::kernels {
+
+inline Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
+
+/// Working memory for n numbers, uninitialised, from the caching allocator.
+template <class T>
+class Buffer {
+ public:
+  explicit Buffer(Index n) : bytes_(std::size_t(n) * sizeof(T)), data_(n > 0 ? memory::allocate(bytes_) : nullptr) {}
+  ~Buffer() {
+    if (data_ != nullptr) memory::release(data_, bytes_);
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  T* data() const { return static_cast<T*>(data_); }
+
+ private:
+  std::size_t bytes_;
+  void* data_;
+};
+
+template <class T>
+inline constexpr Index lanes = simd::Batch<T>::size;
+/// The blocks that hold `channels` channels.
+template <class T>
+Index blocks_of(Index channels) {
+  return divide_up(channels, lanes<T>);
+}
+
+namespace detail {
+
+template <class T>
+struct Register {
+  typedef T type __attribute__((vector_size(simd::Batch<T>::size * sizeof(T))));
+};
+
+template <class V, std::size_t... i>
+V zip_low(V a, V b, std::index_sequence<i...>) {
+  return __builtin_shufflevector(a, b, int(i / 2 + i % 2 * sizeof...(i))...);
+}
+template <class V, std::size_t... i>
+V zip_high(V a, V b, std::index_sequence<i...>) {
+  return __builtin_shufflevector(a, b, int((sizeof...(i) + i) / 2 + i % 2 * sizeof...(i))...);
+}
+
+// Transposes a square of registers. Zipping the upper half of the rows with the lower one turns the bits of an
+// element's address (row, column) by one place; after as many rounds as a column has bits, row and column have changed
+// places.
+template <class T>
+void transpose(typename Register<T>::type (&rows)[lanes<T>]) {
+  constexpr auto all = std::make_index_sequence<std::size_t(lanes<T>)>{};
+  for (Index round = 1; round < lanes<T>; round *= 2) {
+    typename Register<T>::type next[lanes<T>];
+    for (Index i = 0; i < lanes<T> / 2; ++i) {
+      next[2 * i] = zip_low(rows[i], rows[i + lanes<T> / 2], all);
+      next[2 * i + 1] = zip_high(rows[i], rows[i + lanes<T> / 2], all);
+    }
+    std::copy_n(next, lanes<T>, rows);
+  }
+}
+
+template <class T>
+typename Register<T>::type load(const T* from, Index count) {
+  using V = typename Register<T>::type;
+  if (count >= lanes<T>) return std::bit_cast<V>(simd::Batch<T>::load(from).native());
+  return std::bit_cast<V>(simd::Batch<T>::load_partial(from, int(count)).native());
+}
+
+template <class T>
+void store(const typename Register<T>::type& v, T* to, Index count) {
+  const simd::Batch<T> batch(std::bit_cast<typename simd::Batch<T>::Native>(v));
+  count >= lanes<T> ? batch.store(to) : batch.store_partial(to, int(count));
+}
+
+}  // namespace detail
+
+/// out[i lanes + c] = in[c plane + i] for i < count and c < channels <= lanes, 0 for the other c.
+template <class T>
+void planes_to_lanes(const T* in, Index plane, Index channels, Index count, T* out) {
+  static constexpr T zeros[lanes<T>] = {};
+  typename detail::Register<T>::type square[lanes<T>];
+  for (Index i = 0; i < count; i += lanes<T>) {
+    const Index width = std::min(lanes<T>, count - i);
+    for (Index c = 0; c < lanes<T>; ++c) square[c] = detail::load<T>(c < channels ? in + c * plane + i : zeros, width);
+    detail::transpose<T>(square);
+    for (Index j = 0; j < width; ++j) detail::store<T>(square[j], out + (i + j) * lanes<T>, lanes<T>);
+  }
+}
+
+/// The reverse: out[c plane + i] = in[i lanes + c] for i < count and c < channels <= lanes.
+template <class T>
+void lanes_to_planes(const T* in, Index count, T* out, Index plane, Index channels) {
+  typename detail::Register<T>::type square[lanes<T>];
+  for (Index i = 0; i < count; i += lanes<T>) {
+    const Index width = std::min(lanes<T>, count - i);
+    for (Index j = 0; j < lanes<T>; ++j)
+      square[j] = detail::load<T>(in + (i + std::min(j, width - 1)) * lanes<T>, lanes<T>);
+    detail::transpose<T>(square);
+    for (Index c = 0; c < channels; ++c) detail::store<T>(square[c], out + c * plane + i, width);
+  }
+}
+
+/// A rectangle of a block of channels, (rows, columns, lanes), with zeros where it reaches beyond the image (channels,
+/// height, width). Its upper left corner is at (top, left), which may be negative.
+struct Rectangle {
+  Index top, left, rows, columns;
+};
+template <class T>
+void copy_rectangle(const T* image, Index channels, Index height, Index width, const Rectangle& r, T* out) {
+  const Index begin = std::clamp<Index>(-r.left, 0, r.columns);
+  const Index end = std::clamp<Index>(width - r.left, begin, r.columns);
+  for (Index i = 0; i < r.rows; ++i, out += r.columns * lanes<T>) {
+    const Index row = r.top + i;
+    if (row < 0 || row >= height) {
+      std::fill_n(out, r.columns * lanes<T>, T(0));
+      continue;
+    }
+    std::fill_n(out, begin * lanes<T>, T(0));
+    planes_to_lanes(image + row * width + r.left + begin, height * width, channels, end - begin,
+                    out + begin * lanes<T>);
+    std::fill_n(out + end * lanes<T>, (r.columns - end) * lanes<T>, T(0));
+  }
+}
+
+}  // namespace gradus::kernels
