@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -52,12 +53,14 @@ data::Dataset two_clouds(Index n, std::uint64_t seed) {
 }
 
 // Everything that a run consists of, with every kind of state there is: running statistics, dropout, shuffling, random
-// transforms, momentum, a schedule. 37 samples make 5 batches of 8, the last of them smaller.
+// transforms, momentum, a schedule, averages. 37 samples make 5 batches of 8, the last of them smaller.
 struct Setup {
   nn::Sequential net;
   data::Dataset set = two_clouds(37, 1), validation = two_clouds(20, 2);
   std::unique_ptr<optim::AdamW> optimizer;
   std::unique_ptr<optim::CosineAnnealingLR> schedule;
+  std::unique_ptr<optim::ReduceLROnPlateau> plateau;  // used where there is no schedule, which would set its own rate
+  std::unique_ptr<optim::EMA> ema;
   std::unique_ptr<data::DataLoader> loader;
 
   // A resumed run gets everything from the file, so it may begin with any seed.
@@ -67,6 +70,9 @@ struct Setup {
         nn::Sequential{nn::Linear{2, width}, nn::BatchNorm1d{width}, nn::ELU{}, nn::Dropout{0.2}, nn::Linear{width, 2}};
     optimizer = std::make_unique<optim::AdamW>(net.named_parameters(), optim::AdamWOptions{.lr = 0.05});
     schedule = std::make_unique<optim::CosineAnnealingLR>(*optimizer, optim::CosineAnnealingLROptions{.T_max = 30});
+    plateau = std::make_unique<optim::ReduceLROnPlateau>(
+        *optimizer, optim::ReduceLROnPlateauOptions{.factor = 0.5, .patience = 1, .threshold = 0.5, .cooldown = 1});
+    ema = std::make_unique<optim::EMA>(net.state_dict(), optim::EMAOptions{.decay = 0.9, .warm_up = true});
     loader = std::make_unique<data::DataLoader>(
         set, data::LoaderOptions{
                  .batch_size = batch_size, .shuffle = true, .transform = [](const Tensor& x, Generator& generator) {
@@ -79,6 +85,8 @@ struct Setup {
             .validation = &validation,
             .clip_norm = 1,
             .schedule = schedule.get(),
+            .ema = ema.get(),
+            .validate_average = true,
             .keep_best = true,
             .checkpoint = checkpoint,
             .checkpoint_every = Every::steps(1),
@@ -106,13 +114,15 @@ std::string bits(const History& history) {
 
 // All that there is at the end of a run.
 struct Ending {
-  std::string model, optimizer, schedule, history, generators;
+  std::string model, optimizer, schedule, plateau, ema, history, generators;
   data::DataLoader::State place;
 
   Ending(Setup& setup, const History& h)
       : model(bits(setup.net.state_dict())),
         optimizer(bits(setup.optimizer->state_dict())),
         schedule(bits(setup.schedule->state_dict())),
+        plateau(bits(setup.plateau->state_dict())),
+        ema(bits(setup.ema->state_dict())),
         history(bits(h)),
         place(setup.loader->state()) {
     for (const Stream stream : {Stream::general, Stream::init, Stream::dropout, Stream::shuffle})
@@ -125,6 +135,8 @@ void check_same(const Ending& a, const Ending& b) {
   CHECK((a.model == b.model));
   CHECK((a.optimizer == b.optimizer));
   CHECK((a.schedule == b.schedule));
+  CHECK((a.plateau == b.plateau));
+  CHECK((a.ema == b.ema));
   CHECK((a.history == b.history));
   CHECK(a.generators == b.generators);
   CHECK(a.place.seed == b.place.seed);
@@ -218,6 +230,83 @@ TEST_CASE("every rhythm of checkpoints, accumulation and an exception in the mid
       const History history = setup.run(options);
       check_same(Ending(setup, history), expected);
     }
+}
+
+TEST_CASE("a rate that a plateau lowers goes on as it would have") {
+  const Folder folder;
+  const auto change = [](FitOptions& options, Setup& setup) {
+    options.epochs = 9;
+    options.schedule = nullptr;
+    options.plateau = setup.plateau.get();
+  };
+  Setup whole;
+  FitOptions options = whole.options();
+  change(options, whole);
+  const History all = whole.run(options);
+  const Ending expected(whole, all);
+  std::vector<double> rates;
+  for (const EpochRecord& record : all.epochs) rates.push_back(record.lr);
+  CHECK(rates.front() == 0.05);  // lowered more than once, and not in every epoch
+  CHECK(rates.back() <= 0.0125);
+  CHECK(std::adjacent_find(rates.begin() + 1, rates.end()) != rates.end());
+  for (const std::int64_t stop : {5, 10, 11, 15, 23, 30, 44}) {
+    CAPTURE(stop);
+    const std::string path = folder / "run.safetensors";
+    fs::remove(path);
+    {
+      Setup setup;
+      options = setup.options(path);
+      change(options, setup);
+      options.on_step = [&](const StepRecord& record) { return record.step < stop; };
+      setup.run(options);
+    }
+    Setup setup(77);
+    options = setup.options(path);
+    change(options, setup);
+    const History history = setup.run(options);
+    check_same(Ending(setup, history), expected);
+    // The optimiser's rate means nothing without the plateau that led it.
+    Setup without(77);
+    CHECK(thrown([&] {
+            load_checkpoint(path, {.model = &without.net, .optimizer = without.optimizer.get()});
+          }).find("led by a ReduceLROnPlateau") != std::string::npos);
+  }
+}
+
+TEST_CASE("averages in a checkpoint: asked for and not there, of other weights, and while they are in the model") {
+  const Folder folder;
+  const std::string path = folder / "run.safetensors";
+  Setup a;
+  a.run({.epochs = 1, .ema = a.ema.get()});
+  CHECK(a.ema->updates() == 5);
+  save_checkpoint(path, {.model = &a.net, .optimizer = a.optimizer.get()});
+  const std::string before = bits(a.net.state_dict()) + bits(a.ema->state_dict()) + bits(a.plateau->state_dict());
+  CHECK(thrown([&] { load_checkpoint(path, {.ema = a.ema.get()}); }).find("it has no ema") != std::string::npos);
+  CHECK(thrown([&] { load_checkpoint(path, {.plateau = a.plateau.get()}); }).find("it has no plateau") !=
+        std::string::npos);
+  // The averages of another network: what came before them in the file is taken back.
+  Setup wide(5, 8, 7);
+  a.plateau->step(3);
+  save_checkpoint(path,
+                  {.model = &a.net, .optimizer = a.optimizer.get(), .plateau = a.plateau.get(), .ema = wide.ema.get()});
+  Setup b;
+  const std::string of_b = bits(b.net.state_dict()) + bits(b.ema->state_dict()) + bits(b.plateau->state_dict());
+  const std::string text = thrown([&] {
+    load_checkpoint(path,
+                    {.model = &b.net, .optimizer = b.optimizer.get(), .plateau = b.plateau.get(), .ema = b.ema.get()});
+  });
+  CHECK(text.find("\"0.weight.average\" is float32 (7, 2), expected float32 (6, 2)") != std::string::npos);
+  CHECK((bits(b.net.state_dict()) + bits(b.ema->state_dict()) + bits(b.plateau->state_dict()) == of_b));
+
+  a.ema->apply();
+  const char* const applied = "the averages of the EMA are in the weights; call restore() first";
+  CHECK(thrown([&] { save_checkpoint(path, {.model = &a.net, .ema = a.ema.get()}); }) ==
+        std::string("save_checkpoint: ") + applied);
+  CHECK(thrown([&] { load_checkpoint(path, {.model = &a.net, .ema = a.ema.get()}); }) ==
+        std::string("load_checkpoint: ") + applied);
+  CHECK(thrown([&] { a.run({.epochs = 1, .ema = a.ema.get()}); }) == std::string("fit: ") + applied);
+  a.ema->restore();
+  CHECK((before.find(bits(a.net.state_dict()) + bits(a.ema->state_dict())) == 0));
 }
 
 TEST_CASE("patience goes on counting, and a run that is over stays as it is, until there is more to do") {
@@ -539,7 +628,7 @@ TEST_CASE("fit refuses to resume what it cannot, and a run that diverges keeps t
   options = bad.options(path);
   int calls = 0;
   options.validation = nullptr;
-  options.keep_best = false;
+  options.keep_best = options.validate_average = false;
   options.loss = [&](const Tensor& output, const Tensor&) {
     return ++calls > 8 ? output.mean() * INFINITY : output.square().mean();
   };

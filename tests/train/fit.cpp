@@ -12,6 +12,8 @@
 #include "gradus/nn/loss.hpp"
 #include "gradus/nn/sequential.hpp"
 #include "gradus/ops/ops.hpp"
+#include "gradus/optim/ema.hpp"
+#include "gradus/optim/schedule.hpp"
 #include "gradus/optim/sgd.hpp"
 #include "gradus/tensor/factories.hpp"
 #include "thrown.hpp"
@@ -211,10 +213,12 @@ TEST_CASE("detect_anomaly tells the operation at which a run diverged, forward o
     CHECK(net.training());
     return history.divergence ? history.divergence->where : "no divergence";
   };
-  CHECK(diverge([](const Tensor& output, const Tensor&) { return sum(log(output * 0.0 - 1.0)); })
-            .find("detect_anomaly: forward of log (shape (4, 2)) gave NaN in 8 of 8 elements") == 0);
-  CHECK(diverge([](const Tensor& output, const Tensor&) { return sum(sqrt(output * 0.0)); })
-            .find("detect_anomaly: backward of sqrt (shape (4, 2)) gave") == 0);
+  CHECK(diverge([](const Tensor& output, const Tensor&) {
+          return sum(log(output * 0.0 - 1.0));
+        }).find("detect_anomaly: forward of log (shape (4, 2)) gave NaN in 8 of 8 elements") == 0);
+  CHECK(diverge([](const Tensor& output, const Tensor&) {
+          return sum(sqrt(output * 0.0));
+        }).find("detect_anomaly: backward of sqrt (shape (4, 2)) gave") == 0);
   CHECK(diverge({}) == "no divergence");
 }
 
@@ -252,6 +256,102 @@ TEST_CASE("regression needs no metric: minus the loss is looked at") {
   CHECK(history.best_epoch.has_value());
 }
 
+TEST_CASE("averages are updated after each step and validated, and the training does not notice") {
+  const data::Dataset set = two_clouds(96, 1), validation = two_clouds(40, 2);
+  const auto train = [&](const std::function<void(FitOptions&, nn::Sequential&, optim::EMA&)>& change) {
+    manual_seed(5);
+    nn::Sequential net = network();
+    optim::SGD optimizer{net.parameters(), {.lr = 0.05, .momentum = 0.9}};
+    optim::EMA ema{net.state_dict(), {.decay = 0.8}};
+    data::DataLoader loader{set, {.batch_size = 16, .shuffle = true, .seed = 3}};
+    FitOptions options{.epochs = 3, .validation = &validation};
+    change(options, net, ema);
+    Run result;
+    result.history = fit(net, optimizer, loader, options);
+    for (const auto& [name, tensor] : net.state_dict()) result.state.emplace_back(name, tensor.detach().clone());
+    return result;
+  };
+  // The same by hand.
+  std::vector<double> by_hand;
+  const Run plain = train([&](FitOptions& options, nn::Sequential& net, optim::EMA& ema) {
+    options.on_step = [&](const StepRecord&) { return ema.update(), true; };
+    options.on_epoch = [&](const EpochRecord&) {
+      ema.apply();
+      by_hand.push_back(evaluate(net, validation).loss);
+      ema.restore();
+      return true;
+    };
+  });
+  std::int64_t updates = 0;
+  const Run averaged = train([&](FitOptions& options, nn::Sequential&, optim::EMA& ema) {
+    options.ema = &ema;
+    options.validate_average = true;
+    options.on_epoch = [&](const EpochRecord&) { return updates = ema.updates(), !ema.applied(); };
+  });
+  CHECK(updates == 18);
+  CHECK(same_state(plain.state, averaged.state));
+  REQUIRE(averaged.history.epochs.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(averaged.history.epochs[i].val_loss == by_hand[i]);
+    CHECK(averaged.history.epochs[i].val_loss != plain.history.epochs[i].val_loss);
+  }
+  // The best state is the one that was validated; a metric that throws leaves the weights as they were.
+  const Run best = train([&](FitOptions& options, nn::Sequential&, optim::EMA& ema) {
+    options.ema = &ema;
+    options.validate_average = options.keep_best = true;
+    options.metric = [](const Tensor&, const Tensor&) { return 1; };  // the first epoch is the best
+    options.epochs = 1;
+  });
+  NamedTensors averages;
+  (void)train([&](FitOptions& options, nn::Sequential&, optim::EMA& ema) {
+    options.ema = &ema;
+    options.epochs = 1;
+    options.on_epoch = [&](const EpochRecord&) { return averages = ema.averages(), true; };
+  });
+  CHECK(same_state(best.state, averages));
+  CHECK(thrown([&] {
+          (void)train([&](FitOptions& options, nn::Sequential&, optim::EMA& ema) {
+            options.ema = &ema;
+            options.validate_average = true;
+            options.metric = [&](const Tensor&, const Tensor&) -> double {
+              CHECK(ema.applied());
+              fail("metric", "none");
+            };
+          });
+        }) == "metric: none");
+}
+
+TEST_CASE("a plateau is advanced after each epoch, with what it looks at") {
+  const data::Dataset set = two_clouds(96, 1), validation = two_clouds(40, 2);
+  for (const bool maximize : {false, true}) {
+    manual_seed(5);
+    nn::Sequential net = network();
+    optim::SGD optimizer{net.parameters(), {.lr = 0.5}};
+    optim::ReduceLROnPlateau plateau{optimizer, {.maximize = maximize, .factor = 0.5, .patience = 0, .threshold = 0}};
+    data::DataLoader loader{set, {.batch_size = 16}};
+    int epoch = 0;
+    const History history =
+        fit(net, optimizer, loader,
+            {.epochs = 4,
+             .validation = &validation,
+             .metric = [&](const Tensor&, const Tensor&) { return double(++epoch) / 2; },  // rises in each epoch
+             .plateau = &plateau});
+    double best = maximize ? -INFINITY : INFINITY, rate = 0.5;
+    for (const EpochRecord& record : history.epochs) {
+      CHECK(record.lr == rate);  // the rate of the epoch, before it is lowered
+      const double value = maximize ? record.val_metric : record.val_loss;
+      const bool better = maximize ? value > best : value < best;
+      if (better)
+        best = value;
+      else
+        rate /= 2;
+    }
+    CHECK(plateau.best() == best);
+    CHECK(optimizer.lr() == rate);
+    if (maximize) CHECK(rate == 0.5);
+  }
+}
+
 TEST_CASE("options that make no sense are refused") {
   const auto refused = [](FitOptions options, const char* part) {
     const std::string text = thrown([&] { run(options); });
@@ -264,4 +364,9 @@ TEST_CASE("options that make no sense are refused") {
   refused({.clip_norm = NAN}, "clip_norm of nan");
   refused({.patience = 2}, "validation");
   refused({.keep_best = true}, "validation");
+  refused({.validate_average = true}, "validate_average needs an ema and validation data");
+  Tensor weight = zeros({1}, {.requires_grad = true});
+  optim::SGD optimizer{{weight}, {.lr = 1}};
+  optim::ReduceLROnPlateau plateau{optimizer};
+  refused({.plateau = &plateau}, "a plateau needs validation data");
 }

@@ -253,6 +253,8 @@ class ReduceLROnPlateau {
 
   void step(double metric);
   double best() const { return best_; }
+  /// Whether the metric is to rise.
+  bool maximize() const { return options_.maximize; }
 
   NamedTensors state_dict() const;
   /// As Schedule::load_state_dict; the rates themselves are part of the optimiser's state.

@@ -212,14 +212,23 @@ RunState checked_run(const Content& content) {
   return run;
 }
 
+// The weights are the averages between apply() and restore(): neither is what the other parts belong to.
+void check_not_applied(const char* operation, const optim::EMA* ema) {
+  if (ema != nullptr && ema->applied())
+    fail(operation, "the averages of the EMA are in the weights; call restore() first");
+}
+
 }  // namespace
 
 void save_checkpoint(const std::string& path, const CheckpointParts& parts) {
+  check_not_applied(saving, parts.ema);
   NamedTensors file;
   std::map<std::string, std::string> texts{{"gradus", kind}};
   if (parts.model != nullptr) add(file, "model", parts.model->state_dict());
   if (parts.optimizer != nullptr) add(file, "optimizer", parts.optimizer->state_dict());
   if (parts.schedule != nullptr) add(file, "schedule", parts.schedule->state_dict());
+  if (parts.plateau != nullptr) add(file, "plateau", parts.plateau->state_dict());
+  if (parts.ema != nullptr) add(file, "ema", parts.ema->state_dict());
   if (parts.loader != nullptr) file.emplace_back("loader.state", loader_state(*parts.loader));
   if (parts.generators) {
     std::vector<std::int64_t> states;
@@ -243,8 +252,10 @@ void save_checkpoint(const std::string& path, const CheckpointParts& parts) {
 }
 
 void load_checkpoint(const std::string& path, const CheckpointParts& parts) {
+  check_not_applied(loading, parts.ema);
   const Content content(path);
-  // All checks come first. What optimiser and schedule say themselves, while they load, is taken back if it is no.
+  // All checks come first. What optimiser, schedule and averages say themselves, while they load, is taken back if it
+  // is no.
   if (parts.model != nullptr) check_model(content, "model", *parts.model);
   std::optional<data::DataLoader::State> place;
   if (parts.loader != nullptr) place = checked_loader(content, *parts.loader);
@@ -260,21 +271,32 @@ void load_checkpoint(const std::string& path, const CheckpointParts& parts) {
   }
   if (parts.optimizer != nullptr) (void)content.part("optimizer");
   if (parts.schedule != nullptr) (void)content.part("schedule");
+  if (parts.plateau != nullptr) (void)content.part("plateau");
+  if (parts.ema != nullptr) (void)content.part("ema");
   if (parts.optimizer != nullptr && parts.schedule == nullptr && content.has("schedule"))
     content.refuse("its optimizer was led by a schedule, but there is none here");
+  if (parts.optimizer != nullptr && parts.plateau == nullptr && content.has("plateau"))
+    content.refuse("its optimizer was led by a ReduceLROnPlateau, but there is none here");
 
   // The optimiser comes after the schedule, which sets its rate as it loads: a rate that was set by hand since the last
   // step is the optimiser's.
-  NamedTensors old_optimizer, old_schedule;
-  if (parts.optimizer != nullptr) old_optimizer = parts.optimizer->state_dict();
-  if (parts.schedule != nullptr) old_schedule = parts.schedule->state_dict();
+  const auto state_of = [](const auto* part) { return part != nullptr ? part->state_dict() : NamedTensors{}; };
+  const auto load = [](auto* part, const NamedTensors& state) {
+    if (part != nullptr) part->load_state_dict(state);
+  };
+  const NamedTensors old_optimizer = state_of(parts.optimizer), old_schedule = state_of(parts.schedule);
+  const NamedTensors old_plateau = state_of(parts.plateau), old_ema = state_of(parts.ema);
   try {
     if (parts.schedule != nullptr) parts.schedule->load_state_dict(content.part("schedule"));
+    if (parts.plateau != nullptr) parts.plateau->load_state_dict(content.part("plateau"));
+    if (parts.ema != nullptr) parts.ema->load_state_dict(content.part("ema"));
     if (parts.optimizer != nullptr) parts.optimizer->load_state_dict(content.part("optimizer"));
     if (parts.model != nullptr && content.has("model")) parts.model->load_state_dict(content.part("model"));
   } catch (const Error& error) {
-    if (parts.schedule != nullptr) parts.schedule->load_state_dict(old_schedule);
-    if (parts.optimizer != nullptr) parts.optimizer->load_state_dict(old_optimizer);
+    load(parts.schedule, old_schedule);
+    load(parts.plateau, old_plateau);
+    load(parts.ema, old_ema);
+    load(parts.optimizer, old_optimizer);
     failf(loading, "\"{}\": {}", path, error.what());
   }
   if (place) parts.loader->set_state(*place);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <string>
 
+#include "gradus/optim/ema.hpp"
 #include "gradus/tensor/named.hpp"
 #include "gradus/train/fit.hpp"
 
@@ -29,6 +30,8 @@ struct CheckpointParts {
   nn::Module* model = nullptr;
   optim::Optimizer* optimizer = nullptr;
   optim::Schedule* schedule = nullptr;
+  optim::ReduceLROnPlateau* plateau = nullptr;
+  optim::EMA* ema = nullptr;           ///< not between its apply() and restore()
   data::DataLoader* loader = nullptr;  ///< its place: within a loop, the batch at hand counts as done
   RunState* run = nullptr;
   bool generators = true;  ///< the default streams of random numbers
@@ -36,13 +39,13 @@ struct CheckpointParts {
 
 /// Writes a safetensors file: "model.0.weight", "optimizer.0.weight.exp_avg", ... It is written beside `path` first and
 /// then put in its place: a crash, a kill or a full disk leave the checkpoint that was there. A checksum covers all
-/// numbers and names. Throws when it cannot be written.
+/// numbers and names. Throws when it cannot be written, and while averages are in the model's weights.
 void save_checkpoint(const std::string& path, const CheckpointParts& parts);
 
 /// Gives the parts what save_checkpoint() wrote; parts of the file that are not asked for are passed over, so that a
 /// model can be taken alone. Throws, with the path and what is wrong, and changes nothing, when the file is damaged or
-/// no checkpoint, when a part is not in it or does not fit, and when an optimiser is asked for without the schedule
-/// that led it.
+/// no checkpoint, when a part is not in it or does not fit, and when an optimiser is asked for without the schedule or
+/// ReduceLROnPlateau that led it.
 void load_checkpoint(const std::string& path, const CheckpointParts& parts);
 
 }  // namespace gradus::train

@@ -61,6 +61,22 @@ void check_best(const FitOptions& options) {
           *run.history.best_epoch, options.checkpoint);
 }
 
+// The averages are in the weights while one lives.
+class Averaged {
+ public:
+  explicit Averaged(optim::EMA* ema) : ema_(ema) {
+    if (ema_ != nullptr) ema_->apply();
+  }
+  ~Averaged() {
+    if (ema_ != nullptr) ema_->restore();
+  }
+  Averaged(const Averaged&) = delete;
+  Averaged& operator=(const Averaged&) = delete;
+
+ private:
+  optim::EMA* ema_;
+};
+
 }  // namespace
 
 std::string first_non_finite(nn::Module& model, const Tensor& x) {
@@ -114,6 +130,11 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
   if (!(options.clip_norm >= 0)) failf("fit", "a clip_norm of {} is negative", options.clip_norm);
   if ((options.patience > 0 || options.keep_best) && options.validation == nullptr)
     fail("fit", "patience and keep_best need validation data");
+  if (options.plateau != nullptr && options.validation == nullptr) fail("fit", "a plateau needs validation data");
+  if (options.validate_average && (options.ema == nullptr || options.validation == nullptr))
+    fail("fit", "validate_average needs an ema and validation data");
+  if (options.ema != nullptr && options.ema->applied())
+    fail("fit", "the averages of the EMA are in the weights; call restore() first");
   if (options.checkpoint_every.count < 1)
     failf("fit", "a checkpoint every {} steps or epochs; at least 1 is needed", options.checkpoint_every.count);
   if (!options.log_csv.empty() && options.log_csv == options.log_jsonl)
@@ -124,8 +145,13 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
   const auto batches = std::int64_t(loader.size());
   RunState run;
   History& history = run.history;
-  const CheckpointParts parts{
-      .model = &model, .optimizer = &optimizer, .schedule = options.schedule, .loader = &loader, .run = &run};
+  const CheckpointParts parts{.model = &model,
+                              .optimizer = &optimizer,
+                              .schedule = options.schedule,
+                              .plateau = options.plateau,
+                              .ema = options.ema,
+                              .loader = &loader,
+                              .run = &run};
   const bool resumed = options.resume && may_exist(options.checkpoint);
   if (resumed) {
     check_best(options);
@@ -204,6 +230,7 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
       ++run.step;
       const double lr = optimizer.lr();
       if (options.schedule != nullptr) options.schedule->step();
+      if (options.ema != nullptr) options.ema->update();
       const bool go_on = !options.on_step || options.on_step({epoch, run.step, number, lr, norm});
       optimizer.zero_grad();
       if (!go_on || due(Every::Unit::steps, run.step)) {
@@ -225,6 +252,7 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
     run.batch = run.samples = 0;
     run.loss_sum = run.seconds = 0;
     if (options.validation != nullptr) {
+      const Averaged averaged(options.validate_average ? options.ema : nullptr);
       const Evaluation result = evaluate(model, *options.validation, loss, options.metric);
       record.val_loss = result.loss;
       record.val_metric = result.metric;
@@ -234,6 +262,8 @@ History fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& lo
         if (options.keep_best) run.best_model = copied(model.state_dict());
       }
     }
+    if (options.plateau != nullptr)
+      options.plateau->step(options.plateau->maximize() ? record.val_metric : record.val_loss);
     history.epochs.push_back(record);
     for (detail::EpochLog& log : logs) log.add(record);
     bool go_on = !options.on_epoch || options.on_epoch(record);

@@ -14,6 +14,7 @@
 
 #include "gradus/data/loader.hpp"
 #include "gradus/nn/module.hpp"
+#include "gradus/optim/ema.hpp"
 #include "gradus/optim/optimizer.hpp"
 #include "gradus/optim/schedule.hpp"
 
@@ -45,7 +46,8 @@ struct EpochRecord {
 struct Divergence {
   int epoch;
   std::int64_t step;
-  std::string where;  ///< the first parameter or activation that is not finite, or "loss"; with detect_anomaly, its message
+  /// The first parameter or activation that is not finite, or "loss"; with detect_anomaly, its message.
+  std::string where;
 };
 
 struct History {
@@ -72,18 +74,23 @@ struct FitOptions {
   double clip_norm = 0;  ///< largest allowed norm of all gradients together; 0: no clipping
   int accumulate = 1;    ///< batches whose gradients are averaged into one step
   optim::Schedule* schedule = nullptr;  ///< advanced after every step
-  int patience = 0;                     ///< stop after this many epochs without a better val_metric; 0: never
-  bool keep_best = false;               ///< at the end, however it came, give the model the state of the best epoch
-  bool detect_anomaly = false;          ///< slower: Divergence::where tells the first operation that gave NaN or infinity
-  bool progress = false;                ///< a bar on stderr, if that is a terminal
-  /// A file that holds the run (gradus/train/checkpoint.hpp); none if empty. It is written as checkpoint_every says, and
-  /// when the run ends, unless it diverges: the file then stays what it was. A failure to write it throws.
+  /// Advanced after every epoch, with val_metric if it is made to maximise, else with val_loss.
+  optim::ReduceLROnPlateau* plateau = nullptr;
+  optim::EMA* ema = nullptr;      ///< of the model's weights, updated after every step
+  bool validate_average = false;  ///< validation, and with it the best state, is that of the averages of `ema`
+  int patience = 0;               ///< stop after this many epochs without a better val_metric; 0: never
+  bool keep_best = false;         ///< at the end, however it came, give the model the state of the best epoch
+  bool detect_anomaly = false;    ///< slower: Divergence::where tells the first operation that gave NaN or infinity
+  bool progress = false;          ///< a bar on stderr, if that is a terminal
+  /// A file that holds the run (gradus/train/checkpoint.hpp); none if empty. It is written as checkpoint_every says,
+  /// and when the run ends, unless it diverges: the file then stays what it was. A failure to write it throws.
   std::string checkpoint = {};
   Every checkpoint_every = Every::epochs(1);
-  /// Goes on where the checkpoint was taken, or starts if there is no such file. A run that was killed at any moment and
-  /// is resumed, by the same program with the same options, ends with the same bits as one that ran through, and with
-  /// the same history but for `seconds`. A run that a callback stopped goes on; so does one that was complete, when
-  /// there are more epochs or more patience now. A file that is damaged or of another run throws and changes nothing.
+  /// Goes on where the checkpoint was taken, or starts if there is no such file. A run that was killed at any moment
+  /// and is resumed, by the same program with the same options, ends with the same bits as one that ran through, and
+  /// with the same history but for `seconds`. A run that a callback stopped goes on; so does one that was complete,
+  /// when there are more epochs or more patience now. A file that is damaged or of another run throws and changes
+  /// nothing.
   bool resume = false;
   /// Files that get a line for each epoch as soon as it is over: epoch, lr, train_loss, val_loss, val_metric, seconds;
   /// with a header in CSV, as objects in JSON lines, where numbers that are not finite are null. None if empty. A
