@@ -103,6 +103,8 @@ TEST_CASE("figures are part of the page, and their names do not clash") {
   Page page("t");
   page.figure(figure, "A `caption` &")
       .details("more", [&](Page& p) { p.figure(figure, "", "what & to see"); })
+      .picture(figure.svg(), "drawn `before`")
+      .picture(figure.svg(), "drawn before & again")
       .paragraph("end");
   const std::string html = page.html();
   CHECK(xml_complaint(html, void_elements) == "");
@@ -110,6 +112,8 @@ TEST_CASE("figures are part of the page, and their names do not clash") {
   CHECK(contains(html, "aria-label=\"what &amp; to see\""));
   CHECK(contains(html, "<figcaption><b>Figure 1.</b> A <code>caption</code> &amp;</figcaption>"));
   CHECK(html.find("<b>Figure 2.</b>") < html.find("</details>"));
+  CHECK(contains(html, "<figcaption>drawn <code>before</code></figcaption>"));
+  CHECK(contains(html, "aria-label=\"drawn before &amp; again\""));
   CHECK_FALSE(contains(html, "<?xml"));
   std::set<std::string> ids;
   for (std::size_t at = html.find(" id="); at != html.npos; at = html.find(" id=", at + 1)) {

@@ -212,6 +212,12 @@ Page& Page::table(const Table& table) {
   return parts_.back() += "<div class=\"scroll\">\n" + table.html() + "</div>\n", *this;
 }
 
+Page& Page::picture(std::string_view svg, const std::string& caption) {
+  parts_.back() += fmt::format("<figure>\n<div class=\"picture\">\n{}</div>\n<figcaption>{}</figcaption>\n</figure>\n",
+                               inline_svg(svg, fmt::format("p{}-", ++pictures_), caption), prose(caption));
+  return *this;
+}
+
 Page& Page::figure(const Figure& figure, const std::string& caption, const std::string& alt) {
   parts_.back() += "<figure>\n<div class=\"picture\">\n";
   std::string described = alt;

@@ -33,6 +33,8 @@ class Page {
   /// Numbered "Figure 1". `alt` tells what there is to see to those who cannot; by default the figure's title and the
   /// caption.
   Page& figure(const Figure& figure, const std::string& caption = {}, const std::string& alt = {});
+  /// A drawing that is there already, as a standalone SVG document, e.g. one that save_svg() wrote.
+  Page& picture(std::string_view svg, const std::string& caption);
   /// Names and values, such as the settings of a run.
   Page& definitions(const std::vector<std::pair<std::string, std::string>>& items);
   /// A colored box: what came of a claim, or a remark (neutral).
@@ -70,6 +72,7 @@ class Page {
   std::vector<std::string> parts_;  // figure i stands between parts i and i + 1
   std::vector<Drawn> figures_;
   std::vector<Section> sections_;
+  std::size_t pictures_ = 0;
   std::vector<std::string> anchors_;
 };
 
