@@ -117,7 +117,7 @@ void run_here(const char* implementation, const Workload& workload, const Argume
   line.precision(6);
   line << R"({"workload": ")" << workload.name << R"(", "impl": ")" << implementation << R"(", "threads": )"
        << a.threads << R"(, "median_ms": )" << t.median_ms << R"(, "p10_ms": )" << t.p10_ms << R"(, "p90_ms": )"
-       << t.p90_ms << R"(, "steps": )" << t.steps << R"(, "peak_rss_mib": )" << peak_rss_mib() << R"(, "startup_ms": )"
+       << t.p90_ms << R"(, "cpu_ms": )" << t.cpu_ms << R"(, "steps": )" << t.steps << R"(, "peak_rss_mib": )" << peak_rss_mib() << R"(, "startup_ms": )"
        << benchmark.startup_ms() << R"(, "others_cpu": )" << others;
   for (const auto& [name, value] : benchmark.notes()) line << ", \"" << name << "\": " << value;
   line << "}\n";
@@ -148,9 +148,17 @@ void Benchmark::started() {
   if (startup_ms_ == 0) startup_ms_ = now_ms() - launched_;
 }
 
-Timing Benchmark::finished(std::vector<double> samples, std::size_t group) {
+double process_cpu_ms() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return double(time.tv_sec) * 1e3 + double(time.tv_nsec) * 1e-6;
+}
+
+Timing Benchmark::finished(std::vector<double> samples, std::vector<double> cpu, std::size_t group) {
   std::sort(samples.begin(), samples.end());
-  const Timing timing{quantile(samples, 0.5), quantile(samples, 0.1), quantile(samples, 0.9), samples.size() * group};
+  std::sort(cpu.begin(), cpu.end());
+  const Timing timing{quantile(samples, 0.5), quantile(samples, 0.1), quantile(samples, 0.9), quantile(cpu, 0.1),
+                      samples.size() * group};
   if (result_.steps == 0) result_ = timing;
   return timing;
 }

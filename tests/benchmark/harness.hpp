@@ -16,8 +16,12 @@ namespace benchmark {
 
 struct Timing {
   double median_ms = 0, p10_ms = 0, p90_ms = 0;
+  double cpu_ms = 0;  ///< of all threads together: p10; on one thread, what the step takes whoever else wants the core
   std::size_t steps = 0;
 };
+
+/// CPU time of this process so far.
+double process_cpu_ms();
 
 class Benchmark {
  public:
@@ -35,21 +39,23 @@ class Benchmark {
     double first = run(1);
     started();
     std::size_t group = 1;
-    std::vector<double> samples;
+    std::vector<double> samples, cpu;
     if (check_) {
       samples.push_back(first);
+      cpu.push_back(first);
     } else {
       double total = first;
       std::size_t steps = 1;
       for (; steps < 3 || total < 200; ++steps) total += run(1);
       while (run(group) < 0.05) group *= 2;
       for (double spent = 0; spent < seconds_ * 1e3 || samples.size() < 10;) {
-        const double sample = run(group);
+        const double before = process_cpu_ms(), sample = run(group);
+        cpu.push_back((process_cpu_ms() - before) / double(group));
         spent += sample;
         samples.push_back(sample / double(group));
       }
     }
-    return finished(std::move(samples), group);
+    return finished(std::move(samples), std::move(cpu), group);
   }
 
   /// A further number of this workload, e.g. "gflops".
@@ -61,7 +67,7 @@ class Benchmark {
 
  private:
   void started();
-  Timing finished(std::vector<double> samples, std::size_t group);
+  Timing finished(std::vector<double> samples, std::vector<double> cpu, std::size_t group);
 
   double seconds_;
   bool check_;

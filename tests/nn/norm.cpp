@@ -66,6 +66,40 @@ TEST_CASE("layer_norm has derivatives of any order, on both roads") {
   check_derivatives(product, {leaf({4, 3}, 1), leaf({3, 3}, 2)});
 }
 
+TEST_CASE("layer_norm's backward is the formula's, row by row, also for long rows and many") {
+  for (const auto& [rows, n] : {std::pair<Index, Index>{3, 1030}, {70, 257}, {1100, 19}}) {
+    const Tensor x = normal_numbers({rows, n}, 1) * 2.0 + 1.0, w = normal_numbers({n}, 2),
+                 g = normal_numbers({rows, n}, 3);
+    const std::vector<double> xs = to_vector<double>(x), ws = to_vector<double>(w), gs = to_vector<double>(g);
+    std::vector<double> dx(xs.size()), dw(ws.size()), db(ws.size());
+    for (std::size_t at = 0; at < xs.size(); at += ws.size()) {
+      const double count = double(n);
+      double mean = 0, var = 0, q_mean = 0, qh_mean = 0;
+      for (std::size_t i = 0; i < ws.size(); ++i) mean += xs[at + i] / count;
+      for (std::size_t i = 0; i < ws.size(); ++i) var += std::pow(xs[at + i] - mean, 2) / count;
+      const double rstd = 1 / std::sqrt(var + 1e-5);
+      for (std::size_t i = 0; i < ws.size(); ++i) {
+        const double h = (xs[at + i] - mean) * rstd;
+        q_mean += gs[at + i] * ws[i] / count;
+        qh_mean += gs[at + i] * ws[i] * h / count;
+        dw[i] += gs[at + i] * h;
+        db[i] += gs[at + i];
+      }
+      for (std::size_t i = 0; i < ws.size(); ++i)
+        dx[at + i] = rstd * (gs[at + i] * ws[i] - q_mean - (xs[at + i] - mean) * rstd * qh_mean);
+    }
+    for (const DType dtype : {float64, float32}) {
+      const double tolerance = dtype == float64 ? 1e-11 : 2e-6 * std::sqrt(double(rows));
+      const auto input = [&](const Tensor& t) { return t.to(dtype).detach().requires_grad_(); };
+      const Tensor in = input(x), weight = input(w), bias = zeros({n}, {.dtype = dtype, .requires_grad = true});
+      F::layer_norm(in, {n}, weight, bias).backward(g.to(dtype));
+      CHECK(largest_difference(in.grad().to(float64), from_vector(dx, {rows, n})) < tolerance);
+      CHECK(largest_difference(weight.grad().to(float64), from_vector(dw)) < tolerance);
+      CHECK(largest_difference(bias.grad().to(float64), from_vector(db)) < tolerance);
+    }
+  }
+}
+
 TEST_CASE("layer_norm does not depend on the number of threads") {
   check_threads([](const std::vector<Tensor>& in) { return F::layer_norm(in[0], {129}, in[1], in[2]); },
                 {leaf({1001, 129}, 1), leaf({129}, 2), leaf({129}, 3)});

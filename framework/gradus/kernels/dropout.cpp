@@ -8,6 +8,20 @@
 #include "gradus/kernels/random.hpp"
 
 namespace gradus::kernels {
+namespace {
+
+// Without a branch: a tenth of the elements at random places would be mispredicted. A function of its own, whose
+// numbers the compiler knows to stay as they are while it writes.
+template <class T>
+void choose(const std::uint32_t* words, std::uint32_t limit, const T* in, T scale, T shift, T dropped, T* out,
+            Index n) {
+  for (Index i = 0; i < n; ++i) {
+    const T kept = scale * in[i] + shift;
+    out[i] = words[i] >= limit ? kept : dropped;
+  }
+}
+
+}  // namespace
 
 template <class T>
 void dropout(Generator::Draw draw, double probability, const T* x, T scale, T shift, T dropped, T* out, Index n) {
@@ -24,9 +38,7 @@ void dropout(Generator::Draw draw, double probability, const T* x, T scale, T sh
     for (Index c = first; c < last; ++c) {
       const Index start = c * chunk, count = std::min(chunk, n - start);
       random_words(draw, std::uint64_t(start), count, words);
-      const T* in = x + start;
-      T* to = out + start;
-      for (Index i = 0; i < count; ++i) to[i] = words[i] >= limit ? scale * in[i] + shift : dropped;
+      choose(words, limit, x + start, scale, shift, dropped, out + start, count);
     }
   });
 }

@@ -5,10 +5,13 @@
 #include <vector>
 
 #include "gradus/core/parallel.hpp"
+#include "gradus/core/simd_math.hpp"
 #include "gradus/kernels/broadcast.hpp"
 
 namespace gradus::kernels {
 namespace {
+
+using simd::Batch;
 
 constexpr Index lanes = 16;
 
@@ -27,35 +30,151 @@ double sum_of(Index n, Term&& term) {
   return partial[0];
 }
 
+// Sums of up to N terms of batches, side by side: in T for a run of batches, then in double.
+template <class T, int N>
+struct Sums {
+  static constexpr Index run = 16;
+  double totals[N][Batch<T>::size] = {};
+  Batch<T> partial[N];
+
+  Sums() { clear(); }
+  void clear() { std::fill(partial, partial + N, Batch<T>(0)); }
+  void flush() {
+    for (int k = 0; k < N; ++k) {
+      alignas(Batch<T>::alignment) T lanes_of[Batch<T>::size];
+      partial[k].store_aligned(lanes_of);
+      for (int lane = 0; lane < Batch<T>::size; ++lane) totals[k][lane] += double(lanes_of[lane]);
+    }
+    clear();
+  }
+  double total(int k) const {
+    double sums[Batch<T>::size];
+    for (int lane = 0; lane < Batch<T>::size; ++lane) sums[lane] = totals[k][lane];
+    for (int width = Batch<T>::size / 2; width > 0; width /= 2)
+      for (int lane = 0; lane < width; ++lane) sums[lane] += sums[lane + width];
+    return sums[0];
+  }
+};
+
+template <class T>
+Batch<T> load(const T* from, int count) {
+  return count == Batch<T>::size ? Batch<T>::load(from) : Batch<T>::load_partial(from, count);
+}
+template <class T>
+void store(const Batch<T>& value, T* to, int count) {
+  count == Batch<T>::size ? value.store(to) : value.store_partial(to, count);
+}
+
+// visit(i, count) for the batches of a row; after every run of them, and at the end, the sums go to double.
+template <class T, int N, class Visit>
+void sum_batches(Index n, Sums<T, N>& sums, Visit&& visit) {
+  constexpr Index size = Batch<T>::size, run = size * Sums<T, N>::run;
+  for (Index start = 0; start < n; start += run) {
+    const Index stop = std::min(n, start + run);
+    Index i = start;
+    for (; i + size <= stop; i += size) visit(i, int(size));
+    if (i < stop) visit(i, int(stop - i));
+    sums.flush();
+  }
+}
+
+template <class T, class Visit>
+void for_each_batch(Index n, Visit&& visit) {
+  constexpr Index size = Batch<T>::size;
+  Index i = 0;
+  for (; i + size <= n; i += size) visit(i, int(size));
+  if (i < n) visit(i, int(n - i));
+}
+
 // Rows are summed in blocks: their number depends on the number of rows alone, so the order of the additions does as
-// well.
+// well. Within a block, a few rows at a time go through together, so that their columns' sums travel once for all.
 constexpr Index most_blocks = 16;
 Index rows_of_block(Index rows) { return std::max<Index>(16, (rows + most_blocks - 1) / most_blocks); }
+
+template <class T>
+void add(const T* terms, double* sums, Index n) {
+  for (Index i = 0; i < n; ++i) sums[i] += double(terms[i]);
+}
+
+template <class T>
+struct NormBackward {
+  const T *g, *x, *weight, *mean, *rstd;
+  T* dx;
+  Index n;
+
+  // R rows from `row` on; their columns' sums are added to to_weight and to_bias, where these are not null.
+  template <int R>
+  void rows(Index row, T* to_weight, T* to_bias) const {
+    using V = Batch<T>;
+    const T *in = x + row * n, *up = g + row * n;
+    T centre[R], scale[R], average[R], slope[R];
+    for (int r = 0; r < R; ++r) {
+      centre[r] = mean != nullptr ? mean[row + r] : T(0);
+      scale[r] = rstd[row + r];
+    }
+    Sums<T, 2 * R> sums;  // of q = g weight, and of q h with h = (x - mean) rstd
+    sum_batches(n, sums, [&](Index i, int count) {
+      const V w = weight != nullptr ? load(weight + i, count) : V(1);
+      V column_g(0), column_gh(0);
+      for (int r = 0; r < R; ++r) {
+        const V gr = load(up + r * n + i, count);
+        const V gh = gr * ((load(in + r * n + i, count) - V(centre[r])) * V(scale[r]));
+        column_g += gr;
+        column_gh += gh;
+        sums.partial[r] += gr * w;
+        sums.partial[R + r] += gh * w;
+      }
+      if (to_bias != nullptr) store(load(to_bias + i, count) + column_g, to_bias + i, count);
+      if (to_weight != nullptr) store(load(to_weight + i, count) + column_gh, to_weight + i, count);
+    });
+    if (dx == nullptr) return;
+    T* out = dx + row * n;
+    for (int r = 0; r < R; ++r) {
+      average[r] = mean == nullptr ? T(0) : T(sums.total(r) / double(n));
+      slope[r] = T(sums.total(R + r) / double(n));
+    }
+    for (int r = 0; r < R; ++r) {
+      const V m(centre[r]), s(scale[r]), a(average[r]), b(slope[r]);
+      for_each_batch<T>(n, [&](Index i, int count) {
+        const V gr = load(up + r * n + i, count), q = weight != nullptr ? gr * load(weight + i, count) : gr;
+        store(s * (q - a - (load(in + r * n + i, count) - m) * s * b), out + r * n + i, count);
+      });
+    }
+  }
+};
 
 }  // namespace
 
 template <class T>
 void layer_norm(const T* x, const T* weight, const T* bias, double eps, T* y, T* mean, T* rstd, Index rows, Index n) {
+  using V = Batch<T>;
   parallel_for(rows, grain_of(n), [&](Index first, Index last) {
     for (Index r = first; r < last; ++r) {
       const T* in = x + r * n;
       T* out = y + r * n;
-      const double average = mean == nullptr ? 0 : sum_of(n, [in](Index i) { return double(in[i]); }) / double(n);
-      const double squares = sum_of(n, [in, average](Index i) {
-        const double d = double(in[i]) - average;
-        return d * d;
+      double average = 0;
+      if (mean != nullptr) {
+        Sums<T, 1> sum;
+        sum_batches(n, sum, [&](Index i, int count) { sum.partial[0] += load(in + i, count); });
+        average = sum.total(0) / double(n);
+      }
+      const T m = T(average);
+      Sums<T, 1> squares;
+      sum_batches(n, squares, [&](Index i, int count) {
+        const V d = count == V::size ? V::load(in + i) - V(m) : V::load_partial(in + i, count, m) - V(m);
+        squares.partial[0] += d * d;
       });
-      const T m = T(average), s = T(1 / std::sqrt(squares / double(n) + eps));
+      // The squares are those around m, the average rounded.
+      const double off = average - double(m), variance = squares.total(0) / double(n) - off * off;
+      const T s = T(1 / std::sqrt(std::max(0.0, variance) + eps));
       if (mean != nullptr) mean[r] = m;
       rstd[r] = s;
-      if (weight != nullptr && bias != nullptr)
-        for (Index i = 0; i < n; ++i) out[i] = (in[i] - m) * s * weight[i] + bias[i];
-      else if (weight != nullptr)
-        for (Index i = 0; i < n; ++i) out[i] = (in[i] - m) * s * weight[i];
-      else if (bias != nullptr)
-        for (Index i = 0; i < n; ++i) out[i] = (in[i] - m) * s + bias[i];
-      else
-        for (Index i = 0; i < n; ++i) out[i] = (in[i] - m) * s;
+      for_each_batch<T>(n, [&](Index i, int count) {
+        V h = (load(in + i, count) - V(m)) * V(s);
+        if (weight != nullptr) h = h * load(weight + i, count);
+        if (bias != nullptr) h = h + load(bias + i, count);
+        store(h, out + i, count);
+      });
     }
   });
 }
@@ -63,32 +182,25 @@ void layer_norm(const T* x, const T* weight, const T* bias, double eps, T* y, T*
 template <class T>
 void layer_norm_backward(const T* g, const T* x, const T* weight, const T* mean, const T* rstd, T* dx, T* dweight,
                          T* dbias, Index rows, Index n) {
+  const NormBackward<T> kernel{g, x, weight, mean, rstd, dx, n};
   const Index block = rows_of_block(rows), blocks = (rows + block - 1) / block;
   const std::size_t width = std::size_t(n);
   std::vector<double> weight_sums(dweight != nullptr ? std::size_t(blocks) * width : 0);
   std::vector<double> bias_sums(dbias != nullptr ? std::size_t(blocks) * width : 0);
   parallel_for(blocks, std::max<Index>(1, grain_of(n) / block), [&](Index first, Index last) {
-    for (Index b = first; b < last; ++b) {
-      double* to_weight = dweight != nullptr ? weight_sums.data() + std::size_t(b) * width : nullptr;
-      double* to_bias = dbias != nullptr ? bias_sums.data() + std::size_t(b) * width : nullptr;
-      for (Index r = b * block; r < std::min(rows, (b + 1) * block); ++r) {
-        const T *in = x + r * n, *up = g + r * n;
-        const T m = mean != nullptr ? mean[r] : T(0), s = rstd[r];
-        if (to_bias != nullptr)
-          for (Index i = 0; i < n; ++i) to_bias[i] += double(up[i]);
-        if (to_weight != nullptr)
-          for (Index i = 0; i < n; ++i) to_weight[i] += double(up[i] * ((in[i] - m) * s));
-        if (dx == nullptr) continue;
-        T* out = dx + r * n;
-        const auto q = [=](Index i) { return weight != nullptr ? up[i] * weight[i] : up[i]; };
-        const T average = mean == nullptr ? T(0) : T(sum_of(n, [&](Index i) { return double(q(i)); }) / double(n));
-        const T slope = T(sum_of(n, [&](Index i) { return double(q(i) * ((in[i] - m) * s)); }) / double(n));
-        if (weight != nullptr)
-          for (Index i = 0; i < n; ++i) out[i] = s * (up[i] * weight[i] - average - (in[i] - m) * s * slope);
-        else
-          for (Index i = 0; i < n; ++i) out[i] = s * (up[i] - average - (in[i] - m) * s * slope);
+    // The columns' sums of a few rows are in T.
+    std::vector<T> some(2 * width);
+    T* to_weight = dweight != nullptr ? some.data() : nullptr;
+    T* to_bias = dbias != nullptr ? some.data() + width : nullptr;
+    for (Index b = first; b < last; ++b)
+      for (Index r = b * block; r < std::min(rows, (b + 1) * block);) {
+        const Index stop = std::min({rows, (b + 1) * block, r + 64});
+        std::fill(some.begin(), some.end(), T(0));
+        for (; r + 4 <= stop; r += 4) kernel.template rows<4>(r, to_weight, to_bias);
+        for (; r < stop; ++r) kernel.template rows<1>(r, to_weight, to_bias);
+        if (to_weight != nullptr) add(to_weight, weight_sums.data() + std::size_t(b) * width, n);
+        if (to_bias != nullptr) add(to_bias, bias_sums.data() + std::size_t(b) * width, n);
       }
-    }
   });
   const auto join = [&](const std::vector<double>& sums, T* out) {
     if (out == nullptr) return;
