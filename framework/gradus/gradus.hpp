@@ -18,5 +18,5 @@
 #include "gradus/tensor/interop.hpp"
 #include "gradus/tensor/npy.hpp"
 #include "gradus/tensor/safetensors.hpp"
-#include "gradus/theory/moments.hpp"
+#include "gradus/theory.hpp"
 #include "gradus/train.hpp"

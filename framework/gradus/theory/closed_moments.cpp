@@ -41,14 +41,15 @@ Moments exponential_unit(const ExponentialUnit& u, const GaussianOptions& option
     if (z > 0) return normal_pdf(t) * mills_ratio(z);
     return std::exp(shift * (t + shift / 2)) * normal_cdf(-z);
   };
-  constexpr int terms = 40;
   const std::vector<double> right = half_moments(options.mean, options.variance, 2);
-  const std::vector<double> left = half_moments(-options.mean, options.variance, terms);
+  std::vector<double> left = half_moments(-options.mean, options.variance, 1);  // of -X
   const double t0 = left[0], t1 = tail(1), t2 = tail(2);
   double first = t1 - t0, second = t2 - 2 * t1 + t0;
   if (std::abs(u.k) * left[1] < 0.5 * left[0]) {  // the typical size of k X, given X < 0
+    constexpr int terms = 40;
+    left = half_moments(-options.mean, options.variance, terms);
     first = second = 0;
-    double power = 1;  // (-k)^n / n!; left[n] is E[(-X)^n; X < 0]
+    double power = 1;  // (-k)^n / n!
     for (int n = 1; n <= terms; ++n) {
       power *= -u.k / n;
       first += power * left[std::size_t(n)];

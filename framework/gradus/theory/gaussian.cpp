@@ -83,7 +83,7 @@ std::vector<double> half_moments(double mean, double variance, int highest) {
   std::vector<double> moments(std::size_t(highest) + 1);
   moments[0] = normal_cdf(t);
   if (highest == 0) return moments;
-  if (t > -0.5) {  // for -1/2 < t < 0 a digit is lost at most
+  if (t > (highest > 2 ? -0.5 : -1.5)) {  // a digit is lost at most
     moments[1] = mean * moments[0] + s * normal_pdf(t);
     for (int n = 1; n < highest; ++n)
       moments[std::size_t(n) + 1] = mean * moments[std::size_t(n)] + n * variance * moments[std::size_t(n) - 1];
