@@ -73,13 +73,7 @@ void classify(training::Run& run, const Parts& parts, const std::string& model) 
 
   const Tensor scores = train::predict(net, parts.test.x);
   run.result("test accuracy, %", 100 * train::accuracy(scores, parts.test.y), 2);
-  const Tensor counts = train::confusion_matrix(scores, parts.test.y);
-  const auto classes = std::size_t(counts.size(0));
-  const std::vector<std::string> names = parts.test.class_names;
-  report::Figure figure("What was taken for what: " + options.activation);
-  const std::vector<double> values(counts.data<std::int64_t>(), counts.data<std::int64_t>() + counts.numel());
-  figure.panel().x_label("named").y_label("is").heat_map(values, classes, classes, {.row_names = names, .column_names = names, .numbers = classes <= 10});
-  run.figure("confusion", std::move(figure), "Test samples by their class (rows) and the class that the network named (columns).");
+  run.confusion(scores, parts.test.y, parts.test.class_names);
 }
 
 // The first samples and what became of them, side by side, as one picture.

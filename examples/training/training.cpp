@@ -11,6 +11,7 @@
 #include <gradus/core/parallel.hpp>
 #include <gradus/report/plot.hpp>
 #include <gradus/report/table.hpp>
+#include <gradus/train/metrics.hpp>
 
 namespace training {
 
@@ -104,7 +105,7 @@ void Run::figure(const std::string& name, Figure figure, const std::string& capt
 }
 
 train::History Run::fit(nn::Module& model, optim::Optimizer& optimizer, data::DataLoader& loader, train::FitOptions fit_options,
-                        const std::string& metric) {
+                        const std::string& metric, const std::string& part) {
   fit_options.epochs = options_.epochs;
   fit_options.checkpoint = folder_.path("checkpoint.safetensors").string();
   fit_options.resume = true;
@@ -116,7 +117,7 @@ train::History Run::fit(nn::Module& model, optim::Optimizer& optimizer, data::Da
   const auto on_epoch = fit_options.on_epoch;
   fit_options.on_epoch = [&](const train::EpochRecord& e) {
     if (fit_options.validation != nullptr)
-      fmt::print("epoch {:3d}   training loss {:.4f}   validation loss {:.4f}   {} {:.4f}   {:.1f} s\n", e.epoch + 1, e.train_loss, e.val_loss,
+      fmt::print("epoch {:3d}   training loss {:.4f}   {} loss {:.4f}   {} {:.4f}   {:.1f} s\n", e.epoch + 1, e.train_loss, part, e.val_loss,
                  metric, e.val_metric, e.seconds);
     else
       fmt::print("epoch {:3d}   training loss {:.4f}   {:.1f} s\n", e.epoch + 1, e.train_loss, e.seconds);
@@ -129,24 +130,35 @@ train::History Run::fit(nn::Module& model, optim::Optimizer& optimizer, data::Da
     fail(name_, fmt::format("the loss is not finite in epoch {}, step {}: {}; a smaller --lr may help", history.divergence->epoch + 1,
                             history.divergence->step, history.divergence->where));
 
-  std::vector<double> epochs, train_loss, val_loss, val_metric;
+  std::vector<double> epochs, train_loss, val_loss, val_metric, lr;
   double seconds = 0;
   for (const train::EpochRecord& e : history.epochs) {
     epochs.push_back(e.epoch + 1);
     train_loss.push_back(e.train_loss);
     val_loss.push_back(e.val_loss);
     val_metric.push_back(e.val_metric);
+    lr.push_back(e.lr);
     seconds += e.seconds;
   }
   folder_.result("training seconds", seconds);
   Figure curves("How the training went: " + options_.activation);
   Panel& loss = curves.panel("loss").x_label("epoch").line("training", epochs, train_loss);
   if (fit_options.validation != nullptr) {
-    loss.line("validation", epochs, val_loss);
-    curves.panel(metric).x_label("epoch").line("validation", epochs, val_metric);
+    loss.line(part, epochs, val_loss);
+    curves.panel(metric).x_label("epoch").line(part, epochs, val_metric);
   }
-  figure("history", std::move(curves), "The training loss is the mean over an epoch, while the weights moved; the validation part is looked at after it.");
+  if (fit_options.schedule != nullptr) curves.panel("learning rate").x_label("epoch").line("", epochs, lr);
+  figure("history", std::move(curves), fmt::format("The training loss is the mean over an epoch, while the weights moved; the {} part is looked at after it.", part));
   return history;
+}
+
+void Run::confusion(const Tensor& scores, const Tensor& labels, const std::vector<std::string>& names) {
+  const Tensor counts = train::confusion_matrix(scores, labels);
+  const auto classes = std::size_t(counts.size(0));
+  Figure matrix("What was taken for what: " + options_.activation);
+  const std::vector<double> values(counts.data<std::int64_t>(), counts.data<std::int64_t>() + counts.numel());
+  matrix.panel().x_label("named").y_label("is").heat_map(values, classes, classes, {.row_names = names, .column_names = names, .numbers = classes <= 10});
+  figure("confusion", std::move(matrix), "Test samples by their class (rows) and the class that the network named (columns).");
 }
 
 void Run::finish() {

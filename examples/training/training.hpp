@@ -75,9 +75,11 @@ class Run {
 
   // train::fit with the run's epochs, checkpoint, logs (history.csv, history.jsonl) and progress; goes on where an earlier start was
   // interrupted. Prints a line for each epoch, plots the history. `metric` names val_metric in prints and plots. Throws Interrupted
-  // after Ctrl-C, and gradus::Error when the run diverges.
+  // after Ctrl-C, and gradus::Error when the run diverges. `part` names the data that fit_options.validation points to.
   gradus::train::History fit(gradus::nn::Module& model, gradus::optim::Optimizer& optimizer, gradus::data::DataLoader& loader,
-                             gradus::train::FitOptions fit_options, const std::string& metric = "accuracy");
+                             gradus::train::FitOptions fit_options, const std::string& metric = "accuracy", const std::string& part = "validation");
+  // The figure "confusion": what each class of `labels` was taken for by the scores (n, classes).
+  void confusion(const gradus::Tensor& scores, const gradus::Tensor& labels, const std::vector<std::string>& names);
 
   // Called by Program: figures and report.
   void finish();

@@ -1,5 +1,6 @@
 #pragma once
 // Data sets, loaders, splits and small problems.
+#include "gradus/data/augment.hpp"
 #include "gradus/data/cifar.hpp"
 #include "gradus/data/csv.hpp"
 #include "gradus/data/dataset.hpp"
