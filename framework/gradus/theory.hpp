@@ -1,7 +1,8 @@
 #pragma once
-// What the theory predicts: Gaussian moments, mean field, kernels, Lipschitz constants and certificates. All in double.
+// What the theory predicts, as numbers in double.
 #include "gradus/theory/certificate.hpp"
 #include "gradus/theory/closed_moments.hpp"
+#include "gradus/theory/denoising.hpp"
 #include "gradus/theory/gaussian.hpp"
 #include "gradus/theory/kernels.hpp"
 #include "gradus/theory/lipschitz.hpp"

@@ -74,30 +74,44 @@ double owens_t(double h, double a) {
   return std::copysign(bell(h) * integral / (2 * std::numbers::pi), a);
 }
 
+std::vector<double> tail_integrals(double t, int highest) {
+  if (highest < 0 || !(t <= 0)) failf("tail_integrals", "G up to {} at {}; needed are n >= 0 and t <= 0", highest, t);
+  std::vector<double> g(std::size_t(highest) + 1);
+  g[0] = mills_ratio(-t);
+  if (highest == 0) return g;
+  if (t > (highest > 2 ? -0.5 : -1.5)) {  // a digit is lost at most
+    g[1] = 1 + t * g[0];
+    for (int n = 1; n < highest; ++n) g[std::size_t(n) + 1] = t * g[std::size_t(n)] + n * g[std::size_t(n) - 1];
+    return g;
+  }
+  // An error made k ratios behind is smaller by about e^(-2 |t| (sqrt(n + k) - sqrt n)).
+  const double root = std::sqrt(double(highest)) + 20 / -t;
+  double ratio = root;
+  for (int n = int(root * root) + 20; n >= 1; --n) {
+    ratio = n / (-t + ratio);
+    if (n <= highest) g[std::size_t(n)] = ratio;
+  }
+  for (int n = 1; n <= highest; ++n) g[std::size_t(n)] *= g[std::size_t(n) - 1];
+  return g;
+}
+
 std::vector<double> half_moments(double mean, double variance, int highest) {
   if (highest < 0) failf("half_moments", "the highest moment asked for is {}; it must not be negative", highest);
   if (!(variance > 0) || !std::isfinite(variance) || !std::isfinite(mean))
     failf("half_moments", "a Gaussian of mean {} and variance {}; the variance must be positive, both finite", mean,
           variance);
   const double s = std::sqrt(variance), t = mean / s;
-  std::vector<double> moments(std::size_t(highest) + 1);
-  moments[0] = normal_cdf(t);
-  if (highest == 0) return moments;
-  if (t > (highest > 2 ? -0.5 : -1.5)) {  // a digit is lost at most
-    moments[1] = mean * moments[0] + s * normal_pdf(t);
-    for (int n = 1; n < highest; ++n)
-      moments[std::size_t(n) + 1] = mean * moments[std::size_t(n)] + n * variance * moments[std::size_t(n) - 1];
+  if (t <= 0) {
+    std::vector<double> moments = tail_integrals(t, highest);
+    double factor = normal_pdf(t);
+    for (double& moment : moments) moment *= factor, factor *= s;
     return moments;
   }
-  // An error made k ratios behind is smaller by about e^(-2 |t| (sqrt(n + k) - sqrt n)).
-  std::vector<double> ratios(std::size_t(highest) + 1);
-  const double root = std::sqrt(double(highest)) + 20 / -t;
-  double ratio = root;
-  for (int n = int(root * root) + 20; n >= 1; --n) {
-    ratio = n / (-t + ratio);
-    if (n <= highest) ratios[std::size_t(n)] = ratio;
-  }
-  for (int n = 1; n <= highest; ++n) moments[std::size_t(n)] = moments[std::size_t(n) - 1] * ratios[std::size_t(n)] * s;
+  std::vector<double> moments(std::size_t(highest) + 1);
+  moments[0] = normal_cdf(t);
+  if (highest > 0) moments[1] = mean * moments[0] + s * normal_pdf(t);
+  for (int n = 1; n < highest; ++n)
+    moments[std::size_t(n) + 1] = mean * moments[std::size_t(n)] + n * variance * moments[std::size_t(n) - 1];
   return moments;
 }
 

@@ -27,12 +27,16 @@ double log_normal_cdf(double x);
 /// 0 < Y < a X for independent normal X, Y (Owen 1956). Throws unless |a| <= 1 and both are finite.
 double owens_t(double h, double a);
 
+/// G_n(t) = integral over y > 0 of y^n e^(t y - y^2 / 2) for n = 0, ..., highest and t <= 0: what is left of
+/// half_moments without the factor phi(t), which underflows far in the tail. G_0 is Mills' ratio of -t, and by parts
+/// G_(n+1) = t G_n + n G_(n-1), which would cancel; the ratios G_n / G_(n-1) = n / (-t + G_(n+1) / G_n) are a continued
+/// fraction, evaluated from far behind. Throws unless highest >= 0 and t <= 0.
+std::vector<double> tail_integrals(double t, int highest);
+
 /// E[X^n; X > 0] for X ~ N(mean, variance), n = 0, ..., highest: entry n of what is returned. All positive, and every
-/// one to nearly all its digits, however far in the tail: with s the deviation and t = mean / s it is s^n phi(t) G_n,
-///   G_n = integral over y > 0 of y^n e^(t y - y^2 / 2),   G_(n+1) = t G_n + n G_(n-1)     (by parts),
-/// which for t > 0 adds positive terms. For t < 0 it would cancel; there the ratios G_n / G_(n-1) = n / (-t + G_(n+1) /
-/// G_n) are a continued fraction, evaluated from far behind. Throws unless highest >= 0, the mean is finite and the
-/// variance finite and positive.
+/// one to nearly all its digits, however far in the tail: with s the deviation and t = mean / s it is s^n phi(t) G_n(t)
+/// (tail_integrals), for t > 0 by E[X^(n+1); X > 0] = mean E[X^n; X > 0] + n variance E[X^(n-1); X > 0], which adds
+/// positive terms. Throws unless highest >= 0, the mean is finite and the variance finite and positive.
 std::vector<double> half_moments(double mean, double variance, int highest);
 
 }  // namespace gradus::theory

@@ -1,0 +1,251 @@
+#include "gradus/theory/denoising.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "gradus/core/format.hpp"
+#include "gradus/theory/gaussian.hpp"
+#include "gradus/theory/quadrature.hpp"
+
+namespace gradus::theory {
+namespace {
+
+using Kind = PriorPart::Kind;
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+void check(const char* operation, const Prior& prior, double sigma) {
+  if (!(sigma > 0) || !std::isfinite(sigma)) failf(operation, "noise of deviation {}; it must be positive", sigma);
+  double total = 0;
+  for (const PriorPart& part : prior) {
+    if (!(part.weight >= 0)) failf(operation, "a part of the prior has the weight {}", part.weight);
+    if (part.kind != Kind::spike && (!(part.scale > 0) || !std::isfinite(part.scale)))
+      failf(operation, "a part of the prior has the scale {}; it must be positive", part.scale);
+    if (!std::isfinite(part.location)) failf(operation, "a part of the prior lies at {}", part.location);
+    total += part.weight;
+  }
+  if (!(std::abs(total - 1) < 1e-9)) failf(operation, "the weights of the prior add up to {}, not to 1", total);
+}
+
+// p(y) E[X^n | Y = y] for n = 0, 1, 2.
+struct Posterior {
+  double p[3] = {0, 0, 0};
+  void add(double weight, double p0, double p1, double p2) {
+    p[0] += weight * p0, p[1] += weight * p1, p[2] += weight * p2;
+  }
+  double mean() const { return p[0] > 0 ? p[1] / p[0] : 0; }
+};
+
+// The half x > 0 of a Laplace prior: e^(-x / b) N(y; x, s^2) / (2 b) is, completing the square, a multiple of a
+// Gaussian of mean y - s^2 / b and variance s^2. t is that mean in deviations; below 0 the factor is taken together.
+std::vector<double> laplace_half(double y, double b, double s) {
+  const double t = y / s - s / b;
+  std::vector<double> moments;
+  double factor;
+  if (t > 0) {
+    moments = half_moments(t, 1, 2);
+    factor = std::exp(-y / b + s * s / (2 * b * b)) / (2 * b);
+  } else {
+    moments = tail_integrals(t, 2);
+    factor = normal_pdf(y / s) / (2 * b);
+  }
+  for (double& moment : moments) moment *= factor, factor *= s;
+  return moments;
+}
+
+Posterior posterior(double y, const Prior& prior, double sigma) {
+  Posterior all;
+  for (const PriorPart& part : prior) {
+    const double x = part.location, variance = part.scale * part.scale + sigma * sigma, deviation = std::sqrt(variance);
+    const double pull = part.scale * part.scale / variance, rest = pull * sigma * sigma;  // posterior variance
+    switch (part.kind) {
+      case Kind::spike: {
+        const double p = normal_pdf((y - x) / sigma) / sigma;
+        all.add(part.weight, p, p * x, p * x * x);
+        break;
+      }
+      case Kind::normal: {
+        const double p = normal_pdf((y - x) / deviation) / deviation, mean = x + pull * (y - x);
+        all.add(part.weight, p, p * mean, p * (mean * mean + rest));
+        break;
+      }
+      case Kind::half_normal: {
+        const double p = 2 * normal_pdf(y / deviation) / deviation;
+        const std::vector<double> m = half_moments(pull * y, rest, 2);
+        all.add(part.weight, p * m[0], p * m[1], p * m[2]);
+        break;
+      }
+      case Kind::laplace: {
+        const std::vector<double> up = laplace_half(y, part.scale, sigma), down = laplace_half(-y, part.scale, sigma);
+        all.add(part.weight, up[0] + down[0], up[1] - down[1], up[2] + down[2]);
+        break;
+      }
+    }
+  }
+  return all;
+}
+
+// The integral over y of g(y, posterior at y), split at the scales of the noise, the prior and the denoiser.
+template <class G>
+double over_observations(const Prior& prior, double sigma, const std::vector<double>& kinks, const G& g) {
+  double reach = 0;
+  std::vector<double> cuts = kinks;
+  const auto around = [&](double x, double scale, double farthest) {
+    cuts.push_back(x);
+    for (double z = 0.5; z < 2 * farthest; z *= 2)
+      for (const double side : {-1.0, 1.0}) cuts.push_back(x + side * std::min(z, farthest) * scale);
+    reach = std::max(reach, std::abs(x) + farthest * scale);
+  };
+  for (const PriorPart& part : prior) {
+    around(part.location, sigma, 39);
+    if (part.kind == Kind::normal || part.kind == Kind::half_normal)
+      around(part.location, std::hypot(part.scale, sigma), 39);
+    if (part.kind == Kind::laplace) around(0, part.scale + sigma, 700);
+  }
+  std::erase_if(cuts, [&](double x) { return !(std::abs(x) <= reach); });
+  std::sort(cuts.begin(), cuts.end());
+  return integrate([&](double y) { return g(y, posterior(y, prior, sigma)); }, cuts);
+}
+
+struct Minimum {
+  double at, value;
+};
+
+// The least of the values on a grid, refined between its neighbours by golden sections.
+Minimum least(const std::function<double(double)>& h, const std::vector<double>& grid) {
+  std::size_t best = 0;
+  std::vector<double> values;
+  for (const double x : grid) values.push_back(h(x));
+  for (std::size_t i = 0; i < grid.size(); ++i)
+    if (values[i] < values[best]) best = i;
+  double a = grid[best == 0 ? 0 : best - 1], b = grid[std::min(best + 1, grid.size() - 1)];
+  constexpr double part = 1 / std::numbers::phi;
+  double left = b - part * (b - a), right = a + part * (b - a), at_left = h(left), at_right = h(right);
+  while (b - a > 1e-9 * (std::abs(a) + std::abs(b))) {
+    if (at_left <= at_right) {
+      b = right, right = left, at_right = at_left;
+      left = b - part * (b - a), at_left = h(left);
+    } else {
+      a = left, left = right, at_left = at_right;
+      right = a + part * (b - a), at_right = h(right);
+    }
+  }
+  const double x = 0.5 * (a + b), value = h(x);
+  return values[best] <= value ? Minimum{grid[best], values[best]} : Minimum{x, value};
+}
+
+std::vector<double> logarithmic(double lowest, double highest, int points) {
+  std::vector<double> grid;
+  for (int i = 0; i < points; ++i) grid.push_back(lowest * std::pow(highest / lowest, double(i) / (points - 1)));
+  return grid;
+}
+
+}  // namespace
+
+Prior sparse_half_normal(double zero, double scale) {
+  return {{.kind = Kind::spike, .weight = zero}, {.kind = Kind::half_normal, .weight = 1 - zero, .scale = scale}};
+}
+Prior spike_and_slab(double zero, double scale) {
+  return {{.kind = Kind::spike, .weight = zero}, {.kind = Kind::normal, .weight = 1 - zero, .scale = scale}};
+}
+Prior laplace(double scale) { return {{.kind = Kind::laplace, .scale = scale}}; }
+
+Denoiser denoiser(const activations::Function& f) {
+  return {[f](double y) { return f(y); }, f.traits().kinks};
+}
+
+Denoiser soft_threshold(double lambda) {
+  return {[lambda](double y) { return y > lambda ? y - lambda : y < -lambda ? y + lambda : 0; }, {-lambda, lambda}};
+}
+
+Denoiser one_sided_threshold(double lambda) {
+  return {[lambda](double y) { return std::max(y - lambda, 0.0); }, {lambda}};
+}
+
+Denoiser gaussian_gate(double sharpness) {
+  if (std::isinf(sharpness)) return one_sided_threshold(0);
+  std::vector<double> scales;  // y Phi(b y) is smooth, on the scale 1 / b
+  for (const double z : {-8.0, -2.0, 0.0, 2.0, 8.0}) scales.push_back(z / sharpness);
+  return {[sharpness](double y) { return y * normal_cdf(sharpness * y); }, scales};
+}
+
+Denoiser scaled(const Denoiser& d, double amplitude) {
+  return {[estimate = d.estimate, amplitude](double y) { return amplitude * estimate(y); }, d.kinks};
+}
+
+double posterior_mean(double y, const Prior& prior, double sigma) {
+  check("posterior_mean", prior, sigma);
+  return posterior(y, prior, sigma).mean();
+}
+
+double minimum_risk(const Prior& prior, double sigma) {
+  check("minimum_risk", prior, sigma);
+  return over_observations(prior, sigma, {}, [](double, const Posterior& at) { return at.p[2] - at.p[1] * at.mean(); });
+}
+
+double denoising_risk(const Denoiser& d, const Prior& prior, double sigma) {
+  check("denoising_risk", prior, sigma);
+  const double excess = over_observations(prior, sigma, d.kinks, [&](double y, const Posterior& at) {
+    if (at.p[0] == 0) return 0.0;
+    const double off = d.estimate(y) - at.mean();
+    return at.p[0] * off * off;
+  });
+  return minimum_risk(prior, sigma) + excess;
+}
+
+BestDenoiser best_amplitude(const Denoiser& d, const Prior& prior, double sigma) {
+  check("best_amplitude", prior, sigma);
+  const auto value = [&](double y) { return d.estimate(y); };
+  const double product = over_observations(
+      prior, sigma, d.kinks, [&](double y, const Posterior& at) { return at.p[0] == 0 ? 0 : value(y) * at.p[1]; });
+  const double square = over_observations(prior, sigma, d.kinks, [&](double y, const Posterior& at) {
+    return at.p[0] == 0 ? 0 : value(y) * value(y) * at.p[0];
+  });
+  if (!(square > 0)) failf("best_amplitude", "the estimate is 0 wherever there are observations");
+  const double amplitude = product / square;
+  return {1, amplitude, denoising_risk(scaled(d, amplitude), prior, sigma)};
+}
+
+BestDenoiser best_threshold(const Prior& prior, double sigma, bool one_sided) {
+  check("best_threshold", prior, sigma);
+  const double floor = minimum_risk(prior, sigma);
+  const auto risk = [&](double lambda) {
+    const Denoiser d = one_sided ? one_sided_threshold(lambda) : soft_threshold(lambda);
+    return floor + over_observations(prior, sigma, d.kinks, [&](double y, const Posterior& at) {
+             const double off = d.estimate(y) - at.mean();
+             return at.p[0] == 0 ? 0 : at.p[0] * off * off;
+           });
+  };
+  std::vector<double> grid = logarithmic(1e-3 * sigma, 30 * sigma, 60);
+  grid.insert(grid.begin(), 0.0);
+  const Minimum best = least(risk, grid);
+  return {best.at, 1, best.value};
+}
+
+BestDenoiser best_gate(const Prior& prior, double sigma, bool amplitude) {
+  check("best_gate", prior, sigma);
+  const auto with = [&](double sharpness) {
+    const Denoiser d = gaussian_gate(sharpness);
+    BestDenoiser best =
+        amplitude ? best_amplitude(d, prior, sigma) : BestDenoiser{1, 1, denoising_risk(d, prior, sigma)};
+    best.parameter = sharpness;
+    return best;
+  };
+  const Minimum logarithm = least([&](double x) { return with(std::exp(x)).risk; },
+                                  [&] {
+                                    std::vector<double> grid = logarithmic(1e-3 / sigma, 1e3 / sigma, 40);
+                                    for (double& b : grid) b = std::log(b);
+                                    return grid;
+                                  }());
+  const BestDenoiser sharp = with(std::exp(logarithm.at)), limit = with(infinity);
+  return limit.risk <= sharp.risk ? limit : sharp;
+}
+
+double snr_factor(const activations::Function& f, double s) {
+  if (s == 0 || !std::isfinite(s)) failf("snr_factor", "a signal of {}; it must be finite and not 0", s);
+  const double ratio = f(s) / (s * f(1, s));
+  return ratio * ratio;
+}
+
+}  // namespace gradus::theory
