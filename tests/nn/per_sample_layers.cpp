@@ -1,6 +1,8 @@
 // Every layer that has parameters, as its gradients sample by sample are.
 #include <doctest/doctest.h>
 
+#include "gradus/autograd/checkpoint.hpp"
+#include "gradus/autograd/observer.hpp"
 #include "gradus/models/char_transformer.hpp"
 #include "gradus/models/recurrent.hpp"
 #include "gradus/nn.hpp"
@@ -246,6 +248,37 @@ TEST_CASE("per-sample gradients where a parameter is frozen beside one that is n
   check_batches(conv, {2, 4}, {3, 3});
 }
 
+TEST_CASE("norms need no gradient of a weight where the places are few") {
+  // The largest value of any operation, those of derivative rules left out.
+  struct Largest final : autograd::Observer {
+    void ran(const char* /*operation*/, const Tensor& value, const autograd::Inputs& /*inputs*/,
+             bool in_rule) override {
+      if (!in_rule) numel = std::max(numel, value.numel());
+    }
+    Index numel = 0;
+  };
+  const Index n = 5, width = 24;
+  nn::MultiheadAttention attention{width, 2};
+  nn::LSTM lstm{width, width, {.batch_first = true}};
+  With columns(nn::GRU{width, width},
+               [](nn::GRU& gru, const Tensor& v) { return gru(v.transpose(0, 1)).transpose(0, 1); });
+  With twice(nn::Linear{width, width}, [](nn::Linear& l, const Tensor& v) { return l(tanh(l(v))); });
+  for (nn::Module* model : std::initializer_list<nn::Module*>{&attention, &lstm, &columns, &twice}) {
+    scatter(*model);
+    CAPTURE(model->type_name());
+    const Tensor x = numbers({n, 2, width}, 1), y = numbers({n, 2, width}, 2);
+    const Index of_weights = n * width * width;
+    const auto largest = [](const std::function<void()>& work) {
+      const Largest watching;
+      work();
+      return watching.numel;
+    };
+    CHECK(largest([&] { (void)autograd::per_sample_squared_norms(*model, mse(nn::Reduction::mean), x, y); }) <
+          of_weights);
+    CHECK(largest([&] { (void)autograd::per_sample_gradients(*model, mse(nn::Reduction::mean), x, y); }) >= of_weights);
+  }
+}
+
 TEST_CASE("what mixes samples is refused by name, with both methods") {
   const Tensor x = numbers({4, 3}, 1), y = numbers({4, 3}, 2);
   const auto refused = [&](nn::Module& model, const char* part) {
@@ -300,6 +333,25 @@ TEST_CASE("weights that reach the output on no known way are refused") {
   });
   scatter(table);
   CHECK(message(table, x, x).find("sees a tensor of shape (2, 3); axis 0 must count the 4 samples") !=
+        std::string::npos);
+
+  // Constants that are as long as the batch by chance.
+  With masked(nn::Linear{3, 4}, [](nn::Linear& l, const Tensor& v) {
+    return nn::functional::linear(v, l.weight * numbers({4, 3}, 3), l.bias);
+  });
+  scatter(masked);
+  CHECK(message(masked, x, numbers({4, 4}, 2)).find("the parameter layer.weight (shape (4, 3)) is used by mul") !=
+        std::string::npos);
+  With long_table(nn::PReLU{{.num_parameters = 3}}, [](nn::PReLU& l, const Tensor& v) {
+    return v + (l.weight * numbers({4, 3}, 3)).sum({.axes = {0}});
+  });
+  scatter(long_table);
+  CHECK(message(long_table, x, x).find("the parameter layer.weight (shape (3)) is used by mul") != std::string::npos);
+  With again(nn::Linear{3, 3}, [](nn::Linear& l, const Tensor& v) {
+    return autograd::checkpoint([&](const Tensor& u) { return l(u); }, v);
+  });
+  scatter(again);
+  CHECK(message(again, x, x).find("the parameter layer.weight (shape (3, 3)) is used by checkpoint") !=
         std::string::npos);
 
   struct Shared : nn::Module {

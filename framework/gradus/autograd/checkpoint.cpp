@@ -166,6 +166,7 @@ Tensor checkpoint(const Function& f, const std::vector<Tensor>& inputs) {
   const Inputs on_tape{std::span<const Tensor>(used)};
   if (is_floating(result.dtype()) && on_tape.any_requires_grad())
     attach(result, new CheckpointNode(result, f, used, inputs.size(), states), on_tape);
+  if (observers != nullptr) observe("checkpoint", result, on_tape);
   return result;
 }
 

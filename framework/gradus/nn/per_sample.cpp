@@ -85,8 +85,8 @@ std::optional<nn::Conv2dLayerOptions> convolution(const nn::Module& module) {
 // Watches a forward pass, and notes how each weight is used.
 class Capture final : public Observer, public nn::CallObserver {
  public:
-  Capture(const char* operation, nn::Module& model, const NamedTensors& parameters, Index samples)
-      : operation_(operation), parameters_(parameters), samples_(samples) {
+  Capture(const char* operation, nn::Module& model, const NamedTensors& parameters, const Tensor& x)
+      : operation_(operation), parameters_(parameters), samples_(x.shape()[0]), x_on_tape_(x.requires_grad()) {
     for (std::size_t i = 0; i < parameters.size(); ++i) know({parameters[i].second, {i}, 0, {}});
     for (const auto& [name, tensor] : model.state_dict()) constant(tensor);
     find_time_first(model);
@@ -273,7 +273,10 @@ class Capture final : public Observer, public nn::CallObserver {
     if (inputs.size() == 2 && (name == "add" || name == "sub" || name == "mul")) {
       const Tensor& other = inputs[1 - i];
       check_samples(w, other, 0);
-      if (other.dim() == value.dim()) {
+      // What is not on the tape does not come from x, and may be as long as the batch by chance. Only what was made to
+      // meet the samples, such as a scalar that was expanded, is taken as that.
+      const bool of_samples = !x_on_tape_ || other.requires_grad() || !weights[w].offset;
+      if (of_samples && other.dim() == value.dim()) {
         Use use{w, Role::elementwise, {}, value};
         if (name == "mul") use.x = other.detach();
         if (name == "sub" && i == 1) use.x = full({}, -1, {.dtype = value.dtype()});
@@ -327,7 +330,7 @@ class Capture final : public Observer, public nn::CallObserver {
   const char* operation_;
   const NamedTensors& parameters_;
   Index samples_;
-  bool probing_ = false;
+  bool x_on_tape_, probing_ = false;
   std::unordered_map<const TensorImpl*, std::size_t> known_;
   std::unordered_set<const Storage*> constants_, time_first_;
   std::vector<Tensor> kept_;
@@ -419,12 +422,13 @@ Recorded run(const char* operation, nn::Module& model, const BatchLoss& loss, co
   Recorded r;
   r.parameters = trainable(model);
   const Index n = x.shape()[0];
-  Capture capture(operation, model, r.parameters, n);
-  r.output = model(x);
+  const Tensor input = is_floating(x.dtype()) ? x.detach().requires_grad_() : x;
+  Capture capture(operation, model, r.parameters, input);
+  r.output = model(input);
   if (r.output.dim() == 0 || r.output.shape()[0] != n)
     failf(operation, "the model gave shape {} for {} samples; axis 0 must count them", r.output.shape(), n);
   capture.check(r.output);
-  if (!r.output.requires_grad()) fail(operation, "the model's output depends on no parameter that requires a gradient");
+  if (capture.uses.empty()) fail(operation, "the model's output depends on no parameter that requires a gradient");
   capture.in_loss = true;
   const Tensor leaf = r.output.detach().requires_grad_();
   const Tensor value = checked_loss(operation, loss(leaf, target));

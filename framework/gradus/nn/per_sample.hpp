@@ -12,11 +12,11 @@
 //
 // The formulas know every layer with parameters whose samples do not mix: Linear, convolutions along one axis, two and
 // transposed, the norms of single samples, embeddings and positions, attention and Transformers, recurrent layers and
-// cells, learned activations, flows, and weights that are functions of parameters (WeightNorm, SpectralNorm in eval
-// mode, biases that are summed first). A parameter that is used several times, or shared by layers, is taken as a
-// whole. What they look for is an operation that brings a parameter, a part of one or a function of some together with
-// the samples: functional::linear, a sum, a product of elements, and the layers named above, called as layer(x). A
-// parameter that is used in another way (matmul) is refused by name.
+// cells, learned activations, flows, and weights that are functions of parameters (WeightNorm, SpectralNorm in eval mode,
+// biases that are summed first). A parameter that is used several times, or shared by layers, is taken as a whole. What
+// they look for is an operation that brings a parameter, a part of one or a function of some together with the samples:
+// functional::linear, a sum, a product of elements, and the layers named above, called as layer(x). A parameter that is
+// used in another way (matmul, inside of a checkpoint) is refused by name.
 //
 // What mixes the samples is refused by name as well, for a sample has no gradient of its own there: batch
 // normalisation, StatisticsELU while it trains, graph layers; and SpectralNorm while it trains, whose weight is another
