@@ -9,5 +9,6 @@
 #include "gradus/data/idx.hpp"
 #include "gradus/data/loader.hpp"
 #include "gradus/data/npz.hpp"
+#include "gradus/data/png.hpp"
 #include "gradus/data/standardize.hpp"
 #include "gradus/data/synthetic.hpp"
