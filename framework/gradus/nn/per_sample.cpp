@@ -49,12 +49,19 @@ bool pure(std::string_view operation) {
   return names.contains(operation);
 }
 
+// The lengths g and directions v that a weight g v / |v| is made of, row by row, and which parameters these are.
+struct Normed {
+  Tensor v, g;
+  std::optional<std::size_t> v_number, g_number;
+};
+
 // A parameter, a part of one, or what operations made of some.
 struct Weight {
   Tensor tensor;
   std::vector<std::size_t> parameters;  // that it is made of, in rising order
   std::optional<Index> offset;          // of the first element of a part; none: not a part
   std::vector<const char*> strangers;   // operations that no formula is known for
+  std::optional<Normed> normed = {};
 };
 
 // A class derived from a layer may do something else with its parameters.
@@ -126,9 +133,9 @@ class Capture final : public Observer, public nn::CallObserver {
       if (inputs[i].defined() && find(inputs[i]) != nullptr) meet(operation, value, inputs, i);
   }
 
-  void on_call(nn::Module& /*module*/) override { calls_.push_back(convolutions_.size()); }
+  void on_call(nn::Module& /*module*/) override { calls_.emplace_back(convolutions_.size(), uses.size()); }
   void on_return(nn::Module& module, const std::vector<Tensor>& inputs, const Tensor& y) override {
-    const std::size_t before = calls_.back();
+    const auto [before, uses_before] = calls_.back();
     calls_.pop_back();
     if (inputs.size() != 1) return;
     const NoGrad no_grad;
@@ -137,6 +144,10 @@ class Capture final : public Observer, public nn::CallObserver {
       const Convolution conv = std::move(convolutions_.back());
       convolutions_.pop_back();
       add_convolution(conv, *options);
+      note_norm<nn::Conv1d>(module, uses_before);
+      note_norm<nn::Conv2d>(module, uses_before);
+    } else if (exactly<nn::WeightNorm<nn::Linear>>(module)) {
+      note_norm<nn::Linear>(module, uses_before);
     } else if (const auto* norm = exactly<nn::LayerNorm>(module)) {
       if (!trained(norm->weight) && !trained(norm->bias)) return;
       const Shape& shape = norm->normalized_shape();
@@ -298,6 +309,21 @@ class Capture final : public Observer, public nn::CallObserver {
     add({number(conv.inputs[2]), Role::channel_bias, {}, conv.value}, 0);
   }
 
+  // The derivative of a normalised weight is known for all samples at once.
+  template <class Layer>
+  void note_norm(const nn::Module& module, std::size_t first_use) {
+    const auto* norm = exactly<nn::WeightNorm<Layer>>(module);
+    if (norm == nullptr) return;
+    const auto number_of = [&](const Tensor& parameter) {
+      const Weight* weight = find(parameter);
+      return weight != nullptr ? std::optional(weight->parameters[0]) : std::nullopt;
+    };
+    for (std::size_t i = first_use; i < uses.size(); ++i)
+      if (uses[i].role == Role::linear_weight || uses[i].role == Role::conv_weight)
+        weights[uses[i].weight].normed = Normed{norm->weight_v.detach(), norm->weight_g.detach(),
+                                                number_of(norm->weight_v), number_of(norm->weight_g)};
+  }
+
   // A layer has reported: the operation with which its parameter was used is no stranger.
   void layer(const Tensor& parameter, Use use) {
     Weight* weight = find(parameter);
@@ -335,7 +361,7 @@ class Capture final : public Observer, public nn::CallObserver {
   std::unordered_set<const Storage*> constants_, time_first_;
   std::vector<Tensor> kept_;
   std::vector<Convolution> convolutions_;
-  std::vector<std::size_t> calls_;
+  std::vector<std::pair<std::size_t, std::size_t>> calls_;  // how many convolutions and uses there were before
 };
 
 // What is wrong with the module, or nothing.
@@ -493,6 +519,19 @@ Term rows_of(const Term& term, Index first, Index count) {
   return result;
 }
 
+struct NormedGradients {
+  Tensor v, g;  // (count, rows, the rest of a row), (count, rows)
+};
+
+// From the gradients dW of W = g u with u = v / |v|: dg = dW . u and dv = g / |v| (dW - dg u), row by row.
+NormedGradients back_through(const Normed& normed, const Tensor& part) {
+  const Index rows = normed.g.numel(), width = normed.v.numel() / rows;
+  const Tensor v = normed.v.reshape({rows, width}), slopes = part.reshape({part.shape()[0], rows, width});
+  const Tensor length = sqrt(sum(square(v), {.axes = {1}, .keepdim = true})), unit = v / length;
+  const Tensor along = sum(slopes * unit, {.axes = {2}});
+  return {(slopes - along.unsqueeze(2) * unit) * (normed.g.reshape({rows, 1}) / length), along};
+}
+
 // The gradients (count, shape...) of the wanted parameters, for `count` samples from number `first` on.
 std::vector<Tensor> gathered(const Recorded& r, const std::vector<Term>& terms, const std::vector<bool>& wanted,
                              Index first, Index count) {
@@ -522,6 +561,19 @@ std::vector<Tensor> gathered(const Recorded& r, const std::vector<Term>& terms, 
       Tensor& total = of_made[term.use.weight];
       total = total.defined() ? total + part : part;
     }
+  }
+  for (auto made = of_made.begin(); made != of_made.end();) {
+    const std::optional<Normed>& normed = r.weights[made->first].normed;
+    if (!normed) {
+      ++made;
+      continue;
+    }
+    const NormedGradients through = back_through(*normed, made->second);
+    if (normed->v_number && wanted[*normed->v_number])
+      add(totals[*normed->v_number], 0, through.v, 0, normed->v.numel());
+    if (normed->g_number && wanted[*normed->g_number])
+      add(totals[*normed->g_number], 0, through.g, 0, normed->g.numel());
+    made = of_made.erase(made);
   }
   if (of_made.empty()) return totals;
   std::vector<Tensor> made, sources;
