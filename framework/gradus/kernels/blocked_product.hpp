@@ -1,6 +1,7 @@
 #pragma once
 // For source files only: products of matrices that are too small or too oddly laid out for BLAS, with the columns of
 // the result in panels of as many as a vector register has numbers (lanes). A panel is (rows, lanes), contiguous.
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -9,19 +10,37 @@
 
 namespace gradus::kernels {
 
-/// The left factor, read where it lies: element (i, k) is data[segments[k / length] + i row + k % length * step].
+/// The left factor, read where it lies: element (i, k) is data[segments[k / length] + rows(i) + k % length * step],
+/// with rows(i) = i row when `row` is not 0, and row_table[i] when it is.
 template <class T>
 struct LeftFactor {
   const T* data;
   const Index* segments;
   Index segment_count, length;
+  const Index* row_table = nullptr;
 };
 
-/// Panels of the right factor (depth, lanes) or of the result (rows, lanes), each `distance` from the one before.
+/// Panels of the right factor, (depth, lanes) and contiguous, each `distance` from the one before.
+template <class T>
+struct RightFactor {
+  const T* data;
+  Index distance;
+};
+
+/// Panels of the result, whose rows are `row` apart.
 template <class T>
 struct Panels {
   T* data;
   Index distance;
+  Index row = simd::Batch<T>::size;
+};
+
+/// What the sums start with: 0, what is in the result already, or a row that is the same for all, lanes numbers for
+/// each panel.
+template <class T>
+struct Start {
+  bool result = false;
+  const T* row = nullptr;
 };
 
 namespace detail {
@@ -32,13 +51,16 @@ template <class T>
 inline constexpr int most_rows = simd::Batch<T>::wide ? 12 : 6;
 
 template <class T, Index row, Index step, int rows, int panels>
-void multiply_tile(const LeftFactor<T>& a, Panels<const T> b, Panels<T> c, bool add) {
+void multiply_tile(const LeftFactor<T>& a, RightFactor<T> b, Panels<T> c, Start<T> start) {
   using V = simd::Batch<T>;
   V sum[rows][panels];
 #pragma GCC unroll 16
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 2
-    for (int n = 0; n < panels; ++n) sum[i][n] = add ? V::load(c.data + n * c.distance + i * V::size) : V(0);
+    for (int n = 0; n < panels; ++n)
+      sum[i][n] = start.result           ? V::load(c.data + n * c.distance + i * c.row)
+                  : start.row != nullptr ? V::load(start.row + n * V::size)
+                                         : V(0);
   for (Index s = 0; s < a.segment_count; ++s) {
     const T* left = a.data + a.segments[s];
     for (Index k = 0; k < a.length; ++k, left += step, b.data += V::size) {
@@ -48,17 +70,18 @@ void multiply_tile(const LeftFactor<T>& a, Panels<const T> b, Panels<T> c, bool 
 #pragma GCC unroll 16
       for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 2
-        for (int n = 0; n < panels; ++n) sum[i][n] = fma(V(left[i * row]), right[n], sum[i][n]);
+        for (int n = 0; n < panels; ++n)
+          sum[i][n] = fma(V(left[row != 0 ? i * row : a.row_table[i]]), right[n], sum[i][n]);
     }
   }
 #pragma GCC unroll 16
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 2
-    for (int n = 0; n < panels; ++n) sum[i][n].store(c.data + n * c.distance + i * V::size);
+    for (int n = 0; n < panels; ++n) sum[i][n].store(c.data + n * c.distance + i * c.row);
 }
 
 template <class T>
-using TileProduct = void (*)(const LeftFactor<T>&, Panels<const T>, Panels<T>, bool);
+using TileProduct = void (*)(const LeftFactor<T>&, RightFactor<T>, Panels<T>, Start<T>);
 
 template <class T, Index row, Index step, int panels, std::size_t... rows>
 constexpr auto tile_products(std::index_sequence<rows...>) {
@@ -67,9 +90,10 @@ constexpr auto tile_products(std::index_sequence<rows...>) {
 
 }  // namespace detail
 
-/// c = a b, or c += a b. The sum over k is added up in its order, by fma, whatever the number of rows and panels.
+/// c = start + a b. The sum over k is added up in its order, by fma, whatever the number of rows and panels.
 template <Index row, Index step, class T>
-void multiply_blocked(const LeftFactor<T>& a, Panels<const T> b, Panels<T> c, Index rows, Index panels, bool add) {
+void multiply_blocked(const LeftFactor<T>& a, RightFactor<T> b, Panels<T> c, Index rows, Index panels,
+                      Start<T> start = {}) {
   using detail::most_panels, detail::most_rows;
   static constexpr auto all_rows = std::make_index_sequence<std::size_t(most_rows<T>)>{};
   static constexpr std::array products{detail::tile_products<T, row, step, 1>(all_rows),
@@ -78,11 +102,14 @@ void multiply_blocked(const LeftFactor<T>& a, Panels<const T> b, Panels<T> c, In
   const Index tiles = (rows + most_rows<T> - 1) / most_rows<T>;
   for (Index n = 0; n < panels; n += most_panels) {
     const Index width = std::min<Index>(most_panels, panels - n);
+    const T* from = start.row == nullptr ? nullptr : start.row + n * simd::Batch<T>::size;
     for (Index t = 0; t < tiles; ++t) {
       const Index first = rows * t / tiles, count = rows * (t + 1) / tiles - first;
+      const LeftFactor<T> part{a.data + first * row, a.segments, a.segment_count, a.length,
+                               row == 0 ? a.row_table + first : nullptr};
       products[std::size_t(width - 1)][std::size_t(count - 1)](
-          {a.data + first * row, a.segments, a.segment_count, a.length}, {b.data + n * b.distance, b.distance},
-          {c.data + n * c.distance + first * simd::Batch<T>::size, c.distance}, add);
+          part, {b.data + n * b.distance, b.distance}, {c.data + n * c.distance + first * c.row, c.distance, c.row},
+          {start.result, from});
     }
   }
 }

@@ -72,10 +72,8 @@ void transpose(typename Register<T>::type (&rows)[lanes<T>]) {
 }
 
 template <class T>
-typename Register<T>::type load(const T* from, Index count) {
-  using V = typename Register<T>::type;
-  if (count >= lanes<T>) return std::bit_cast<V>(simd::Batch<T>::load(from).native());
-  return std::bit_cast<V>(simd::Batch<T>::load_partial(from, int(count)).native());
+typename Register<T>::type to_register(const simd::Batch<T>& batch) {
+  return std::bit_cast<typename Register<T>::type>(batch.native());
 }
 
 template <class T>
@@ -89,11 +87,17 @@ void store(const typename Register<T>::type& v, T* to, Index count) {
 /// out[i lanes + c] = in[c plane + i] for i < count and c < channels <= lanes, 0 for the other c.
 template <class T>
 void planes_to_lanes(const T* in, Index plane, Index channels, Index count, T* out) {
-  static constexpr T zeros[lanes<T>] = {};
+  using V = simd::Batch<T>;
+  constexpr Index ahead = 256 / Index(sizeof(T));  // the hardware does not foresee reads from so many places
   typename detail::Register<T>::type square[lanes<T>];
   for (Index i = 0; i < count; i += lanes<T>) {
     const Index width = std::min(lanes<T>, count - i);
-    for (Index c = 0; c < lanes<T>; ++c) square[c] = detail::load<T>(c < channels ? in + c * plane + i : zeros, width);
+    for (Index c = channels; c < lanes<T>; ++c) square[c] = detail::to_register(V(0));
+    for (Index c = 0; c < channels; ++c) {
+      const T* from = in + c * plane + i;
+      __builtin_prefetch(from + ahead);
+      square[c] = detail::to_register(width == lanes<T> ? V::load(from) : V::load_partial(from, int(width)));
+    }
     detail::transpose<T>(square);
     for (Index j = 0; j < width; ++j) detail::store<T>(square[j], out + (i + j) * lanes<T>, lanes<T>);
   }
@@ -106,11 +110,35 @@ void lanes_to_planes(const T* in, Index count, T* out, Index plane, Index channe
   for (Index i = 0; i < count; i += lanes<T>) {
     const Index width = std::min(lanes<T>, count - i);
     for (Index j = 0; j < lanes<T>; ++j)
-      square[j] = detail::load<T>(in + (i + std::min(j, width - 1)) * lanes<T>, lanes<T>);
+      square[j] = detail::to_register(simd::Batch<T>::load(in + (i + std::min(j, width - 1)) * lanes<T>));
     detail::transpose<T>(square);
     for (Index c = 0; c < channels; ++c) detail::store<T>(square[c], out + c * plane + i, width);
   }
 }
+
+/// How the sum of many products over `items` of the batch is shared out: each part adds up some of the items for
+/// itself, and the parts are added in their order. By the sizes alone. As partial sums cost memory, a part takes at
+/// least 512 positions, and large sums get few parts; the blocks of the result are then divided as well.
+struct SumPieces {
+  Index items, blocks, parts, groups;
+  SumPieces(Index item_count, Index positions, Index sum_size, Index block_count)
+      : items(item_count), blocks(block_count) {
+    constexpr Index enough = 16, fewest_positions = 512, most_numbers = 1 << 22;
+    parts =
+        std::clamp<Index>(std::min(positions / fewest_positions, most_numbers / sum_size), 1, std::min(items, enough));
+    groups = std::min(divide_up(enough, parts), divide_up(blocks, 2));
+  }
+  Index count() const { return parts * groups; }
+  Index most_blocks() const { return divide_up(blocks, groups); }
+  Index first_item(Index part) const { return items * part / parts; }
+  struct Piece {
+    Index part, block, blocks;
+  };
+  Piece at(Index i) const {
+    const Index group = i % groups, first = blocks * group / groups;
+    return {i / groups, first, blocks * (group + 1) / groups - first};
+  }
+};
 
 /// A rectangle of a block of channels, (rows, columns, lanes), with zeros where it reaches beyond the image (channels,
 /// height, width). Its upper left corner is at (top, left), which may be negative.

@@ -172,10 +172,12 @@ class TileTransform {
         copy_((out_side * grid.part() + overlap) * width_ * lanes<T>),
         tiles_(matrices_.size()) {}
 
-  void run(Index block, Index batch) {
+  void run(Index block, Index batch) { run(block, batch, 0, blocks_); }
+  // Some blocks of channels only.
+  void run(Index block, Index batch, Index first_channels, Index count) {
     const Images<T>& in = images_;
     grid_.for_each_part(block, batch, [&](Index image, Index row, Index rows, Index place) {
-      for (Index c = 0; c < blocks_; ++c) {
+      for (Index c = first_channels; c < first_channels + count; ++c) {
         const Index first = c * lanes<T>;
         copy_rectangle(in.data + (image * in.channels + first) * in.height * in.width,
                        std::min(lanes<T>, in.channels - first), in.height, in.width,
@@ -280,7 +282,7 @@ class TransformedWeights {
       for (Index i = first; i < last; ++i) transform(w, i / terms, i % terms);
     });
   }
-  Panels<const T> matrix(Index m) const { return {data_.data() + m * matrices_.distance, matrices_.panel}; }
+  RightFactor<T> matrix(Index m) const { return {data_.data() + m * matrices_.distance, matrices_.panel}; }
 
  private:
   using V = simd::Batch<T>;
@@ -326,8 +328,8 @@ void convolve(Index batch, const Images<T>& in, const Weights<T>& weights, const
       tiles.run(i, batch);
       for (Index m = 0; m < matrices; ++m)
         multiply_blocked<lanes<T>, 1, T>({tiles.matrix(m), blocks.data(), tiles.blocks(), lanes<T>},
-                                         transformed.matrix(m), result.matrix(m), grid.tiles(i, batch), result.blocks(),
-                                         false);
+                                         transformed.matrix(m), result.matrix(m), grid.tiles(i, batch),
+                                         result.blocks());
       result.write(i, batch, bias != nullptr ? shift.data() : nullptr, out);
     }
   });
@@ -365,7 +367,10 @@ bool winograd_possible(const Conv2d& s) {
 }
 
 bool winograd_suits(const Conv2d& s) {
-  return winograd_possible(s) && s.channels >= 8 && s.filters >= 8 && s.out_h >= 4 && s.out_w >= 4;
+  // Channels fill whole vectors; outputs, whole tiles, of which there are enough to pay for transforming the weights.
+  const Index tiles = divide_up(s.out_h, out_side) * divide_up(s.out_w, out_side);
+  return winograd_possible(s) && s.channels >= 12 && s.filters >= 12 && 6 * tiles < s.out_plane() &&
+         s.batch * tiles >= 128;
 }
 
 template <class T>
@@ -385,31 +390,31 @@ template <class T>
 void winograd_weight_grad(const Conv2d& s, const T* g, const T* x, T* dw) {
   const Grid grid(s.batch, s.out_h, s.out_w);
   const Images<T> in{x, s.channels, s.height, s.width, s.padding_h, s.padding_w}, up{g, s.filters, s.out_h, s.out_w};
-  const Index channels = blocks_of<T>(s.channels) * lanes<T>;
-  const Matrices<T> layout(blocks_of<T>(s.filters), channels);
-  // Blocks are summed in parts, then the parts in their order. Large weights get fewer parts, to save memory.
-  const Index parts = std::min(grid.blocks, std::clamp<Index>((1 << 22) / layout.size(), 4, 16));
-  const Buffer<T> sums(parts * layout.size());
-  parallel_for(parts, 1, [&](Index first, Index last) {
+  const Matrices<T> layout(blocks_of<T>(s.filters), blocks_of<T>(s.channels) * lanes<T>);
+  const SumPieces pieces(grid.blocks, s.batch * s.out_plane(), layout.size(), blocks_of<T>(s.filters));
+  const Buffer<T> sums(pieces.parts * layout.size());
+  parallel_for(pieces.count(), 1, [&](Index begin, Index end) {
     TileTransform<ToInput, T> inputs(grid, in);
     TileTransform<ToOutput, T> outputs(grid, up);
     static constexpr Index start = 0;
-    for (Index part = first; part < last; ++part) {
-      const Index begin = grid.blocks * part / parts, end = grid.blocks * (part + 1) / parts;
-      for (Index i = begin; i < end; ++i) {
+    for (Index piece = begin; piece < end; ++piece) {
+      const auto [part, block, blocks] = pieces.at(piece);
+      T* const sum = sums.data() + part * layout.size() + block * layout.panel;
+      const Index first = pieces.first_item(part);
+      for (Index i = first; i < pieces.first_item(part + 1); ++i) {
         inputs.run(i, s.batch);
-        outputs.run(i, s.batch);
+        outputs.run(i, s.batch, block, blocks);
         for (Index m = 0; m < matrices; ++m)
           for (Index c = 0; c < inputs.blocks(); ++c)
             multiply_blocked<1, lanes<T>, T>(
                 {inputs.matrix(m) + c * inputs.layout().panel, &start, 1, grid.tiles(i, s.batch)},
-                {outputs.matrix(m), outputs.layout().panel},
-                {sums.data() + part * layout.size() + m * layout.distance + c * lanes<T> * lanes<T>, layout.panel},
-                lanes<T>, outputs.blocks(), i > begin);
+                {outputs.matrix(m) + block * outputs.layout().panel, outputs.layout().panel},
+                {sum + m * layout.distance + c * lanes<T> * lanes<T>, layout.panel}, lanes<T>, blocks,
+                {.result = i > first});
       }
     }
   });
-  write_weights(layout, sums.data(), parts, s.filters, s.channels, dw);
+  write_weights(layout, sums.data(), pieces.parts, s.filters, s.channels, dw);
 }
 
 #define GRADUS_INSTANTIATE(T)                                                     \
