@@ -9,4 +9,5 @@
 #include "gradus/theory/matrix.hpp"
 #include "gradus/theory/mean_field.hpp"
 #include "gradus/theory/moments.hpp"
+#include "gradus/theory/privacy.hpp"
 #include "gradus/theory/quadrature.hpp"

@@ -1,0 +1,155 @@
+#include "gradus/theory/privacy.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "gradus/core/format.hpp"
+#include "gradus/theory/quadrature.hpp"
+
+namespace gradus::theory {
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+void check(const char* operation, const SubsampledGaussian& step) {
+  if (!(step.sampling_rate >= 0 && step.sampling_rate <= 1))
+    failf(operation, "a sampling rate of {}; it must be between 0 and 1", step.sampling_rate);
+  if (!(step.noise_multiplier >= 0) || !std::isfinite(step.noise_multiplier))
+    failf(operation, "a noise multiplier of {}; it must be finite and not negative", step.noise_multiplier);
+}
+
+double log_binomial(double n, double k) { return std::lgamma(n + 1) - std::lgamma(k + 1) - std::lgamma(n - k + 1); }
+
+// log(e^x - 1).
+double log_expm1(double x) { return x > 1 ? x + std::log1p(-std::exp(-x)) : std::log(std::expm1(x)); }
+
+// log A for a whole order, from the logarithms of the terms of A - 1.
+double log_moment_whole(double q, double s, double order) {
+  std::vector<double> logs;
+  for (double k = 2; k <= order; ++k)
+    logs.push_back(log_binomial(order, k) + (order - k) * std::log1p(-q) + k * std::log(q) +
+                   log_expm1(k * (k - 1) / (2 * s * s)));
+  const double most = *std::max_element(logs.begin(), logs.end());
+  double sum = 0;
+  for (const double log : logs) sum += std::exp(log - most);
+  const double log_excess = most + std::log(sum);
+  return log_excess > 500 ? log_excess : std::log1p(std::exp(log_excess));
+}
+
+// log A by quadrature, in units of s: z = s y.
+double log_moment(double q, double s, double order) {
+  const auto exponent = [=](double y) { return (2 * s * y - 1) / (2 * s * s); };
+  // log of (1 - q + q e^u)^order, without overflow for large u.
+  const auto log_power = [=](double u) {
+    return order * (u > 30 ? u + std::log(q + (1 - q) * std::exp(-u)) : std::log1p(q * std::expm1(u)));
+  };
+  // The integrand is Gaussian around 0 and, where q e^u is large, around order / s.
+  const double far_mean = order / s, turn = (s * s * std::log((1 - q) / q) + 0.5) / s;
+  std::vector<double> cuts{-40, far_mean + 40};
+  for (const double middle : {0.0, turn, far_mean})
+    for (const double y : {-16.0, -8.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0, 16.0})
+      if (middle + y > -40 && middle + y < far_mean + 40) cuts.push_back(middle + y);
+  std::sort(cuts.begin(), cuts.end());
+  double most = -infinity;
+  for (const double y : cuts) most = std::max(most, log_power(exponent(y)) - 0.5 * y * y);
+  const double density = 1 / std::sqrt(2 * std::numbers::pi);
+  if (most < 30) {
+    const auto excess = [&](double y) {
+      const double u = exponent(y);
+      return density * std::exp(-0.5 * y * y) * (std::expm1(log_power(u)) - order * q * std::expm1(u));
+    };
+    return std::log1p(integrate(excess, cuts));
+  }
+  const double scaled =
+      integrate([&](double y) { return density * std::exp(log_power(exponent(y)) - 0.5 * y * y - most); }, cuts);
+  return most + std::log(scaled);
+}
+
+double epsilon_at(double order, double divergence, double delta, Conversion conversion) {
+  if (conversion == Conversion::classic) return divergence - std::log(delta) / (order - 1);
+  return divergence + std::log1p(-1 / order) - (std::log(delta) + std::log(order)) / (order - 1);
+}
+
+}  // namespace
+
+double renyi_divergence(const SubsampledGaussian& step, double order) {
+  check("renyi_divergence", step);
+  if (!(order > 1) || !std::isfinite(order)) failf("renyi_divergence", "an order of {}; it must be above 1", order);
+  const double q = step.sampling_rate, s = step.noise_multiplier;
+  if (q == 0) return 0;
+  if (s == 0) return infinity;
+  if (q == 1) return order / (2 * s * s);
+  const bool whole = order == std::floor(order) && order < 1e5;
+  return (whole ? log_moment_whole(q, s, order) : log_moment(q, s, order)) / (order - 1);
+}
+
+std::vector<double> default_orders() {
+  std::vector<double> orders{1.1, 1.25, 1.5, 1.75};
+  for (int order = 2; order <= 64; ++order) orders.push_back(order);
+  for (int order = 72; order <= 128; order += 8) orders.push_back(order);
+  orders.insert(orders.end(), {160, 192, 256, 512});
+  return orders;
+}
+
+std::vector<double> fine_orders() {
+  std::vector<double> orders;
+  for (double above = 0.01; above < 600; above *= 1.01) orders.push_back(1 + above);
+  return orders;
+}
+
+PrivacyAccountant::PrivacyAccountant(std::vector<double> orders)
+    : orders_(std::move(orders)), divergences_(orders_.size(), 0.0) {
+  if (orders_.empty()) failf("PrivacyAccountant", "there are no orders");
+  for (const double order : orders_)
+    if (!(order > 1) || !std::isfinite(order)) failf("PrivacyAccountant", "an order of {}; it must be above 1", order);
+}
+
+void PrivacyAccountant::compose(const SubsampledGaussian& step, Index steps) {
+  check("PrivacyAccountant::compose", step);
+  if (steps < 0) failf("PrivacyAccountant::compose", "{} steps; the number must not be negative", steps);
+  if (steps == 0) return;
+  for (std::size_t i = 0; i < orders_.size(); ++i)
+    divergences_[i] += double(steps) * renyi_divergence(step, orders_[i]);
+}
+
+PrivacyLoss PrivacyAccountant::spent(double delta, Conversion conversion) const {
+  if (!(delta > 0 && delta < 1)) failf("PrivacyAccountant::spent", "a delta of {}; it must be between 0 and 1", delta);
+  PrivacyLoss best{infinity, orders_.front()};
+  for (std::size_t i = 0; i < orders_.size(); ++i)
+    if (const double epsilon = epsilon_at(orders_[i], divergences_[i], delta, conversion); epsilon < best.epsilon)
+      best = {epsilon, orders_[i]};
+  // Nothing given away has no loss, whatever the orders can say of it.
+  const bool nothing = std::all_of(divergences_.begin(), divergences_.end(), [](double r) { return r == 0; });
+  return {nothing ? 0 : std::max(0.0, best.epsilon), best.order};
+}
+
+PrivacyLoss privacy_spent(const PrivacyRun& run) {
+  PrivacyAccountant accountant;
+  accountant.compose({run.sampling_rate, run.noise_multiplier}, run.steps);
+  return accountant.spent(run.delta, run.conversion);
+}
+
+double noise_multiplier_for(const PrivacyTarget& target) {
+  if (!(target.epsilon > 0) || !std::isfinite(target.epsilon))
+    failf("noise_multiplier_for", "an epsilon of {}; it must be positive", target.epsilon);
+  const auto spent = [&](double noise) {
+    return privacy_spent({target.sampling_rate, noise, target.steps, target.delta, target.conversion}).epsilon;
+  };
+  constexpr double most = 1e4;
+  double low = 0, high = 1;
+  while (spent(high) > target.epsilon) {
+    low = high, high *= 2;
+    if (high > most)
+      failf("noise_multiplier_for", "epsilon {} with delta {} needs noise above {} times the clipping norm",
+            target.epsilon, target.delta, most);
+  }
+  while (high - low > 1e-9 * high) {
+    const double middle = 0.5 * (low + high);
+    (spent(middle) > target.epsilon ? low : high) = middle;
+  }
+  return high;
+}
+
+}  // namespace gradus::theory
