@@ -207,6 +207,14 @@ TEST_CASE("per-sample gradients of group norm, of one channel and of several") {
 TEST_CASE("per-sample gradients of reparametrised weights") {
   nn::WeightNorm linear{nn::Linear{3, 4}};
   check_batches(linear, {2, 3}, {2, 4});
+  nn::WeightNorm wide{nn::Linear{9, 7}};
+  check_batches(wide, {2, 9}, {2, 7});
+  check_batches(wide, {9}, {7});
+  wide.weight_g.requires_grad_(false);
+  check_batches(wide, {3, 9}, {3, 7});
+  With twice(nn::WeightNorm{nn::Linear{4, 4}},
+             [](nn::WeightNorm<nn::Linear>& l, const Tensor& x) { return l(tanh(l(x))); });
+  check_batches(twice, {2, 4}, {2, 4});
   nn::WeightNorm line{nn::Conv1d{2, 4, 3, {.stride = 2, .padding = 1, .groups = 2}}};
   check_batches(line, {2, 5}, {4, 3});
   nn::WeightNorm plane{nn::Conv2d{2, 3, 2, {.bias = false}}};
@@ -263,7 +271,8 @@ TEST_CASE("norms need no gradient of a weight where the places are few") {
   With columns(nn::GRU{width, width},
                [](nn::GRU& gru, const Tensor& v) { return gru(v.transpose(0, 1)).transpose(0, 1); });
   With twice(nn::Linear{width, width}, [](nn::Linear& l, const Tensor& v) { return l(tanh(l(v))); });
-  for (nn::Module* model : std::initializer_list<nn::Module*>{&attention, &lstm, &columns, &twice}) {
+  nn::WeightNorm normed{nn::Linear{width, width}};
+  for (nn::Module* model : std::initializer_list<nn::Module*>{&attention, &lstm, &columns, &twice, &normed}) {
     scatter(*model);
     CAPTURE(model->type_name());
     const Tensor x = numbers({n, 2, width}, 1), y = numbers({n, 2, width}, 2);

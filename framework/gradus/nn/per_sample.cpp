@@ -590,12 +590,49 @@ std::vector<Tensor> gathered(const Recorded& r, const std::vector<Term>& terms, 
   return totals;
 }
 
-// Parameters of which the gradients of several uses add up, or go through operations, before the norm is taken.
-std::vector<bool> composite(const Recorded& r, const std::vector<Term>& terms) {
-  std::vector<bool> result(r.parameters.size());
-  std::vector<std::vector<std::pair<Index, Index>>> parts(r.parameters.size());
+// For each term, whether it is a linear map with a normalised weight whose parameters are used nowhere else: the norms
+// of its rows are known without the rows.
+std::vector<bool> rows_alone(const Recorded& r, const std::vector<Term>& terms) {
+  std::vector<int> reached(r.parameters.size());
+  for (const Term& term : terms)
+    for (const std::size_t p : r.weights[term.use.weight].parameters) ++reached[p];
+  std::vector<bool> result;
   for (const Term& term : terms) {
     const Weight& weight = r.weights[term.use.weight];
+    result.push_back(weight.normed && term.use.role == Role::linear_weight &&
+                     std::all_of(weight.parameters.begin(), weight.parameters.end(),
+                                 [&](std::size_t p) { return reached[p] == 1; }));
+  }
+  return result;
+}
+
+// With dW = sum over places of d a^T, row by row: dg = sum of d (a . u), and |dv|^2 = (g / |v|)^2 (|dW|^2 - dg^2), for
+// dv is the part of dW across u.
+void add_normed_norms(const Term& term, const Normed& normed, double* norms) {
+  const Index rows = normed.g.numel(), width = normed.v.numel() / rows;
+  const Tensor v = normed.v.reshape({rows, width});
+  const Tensor length = sqrt(sum(square(v), {.axes = {1}, .keepdim = true})), unit = v / length;
+  const Tensor factor = square(normed.g.reshape({rows}) / length.reshape({rows}));
+  const Tensor x = as_places(term.use.x), g = as_places(term.g);
+  const Index places = x.shape()[1];
+  for (Index i = 0; i < x.shape()[0]; ++i) {
+    const Tensor a = x[i], d = g[i];
+    const Tensor along = square(sum(matmul(a, unit, {.transpose_b = true}) * d, {.axes = {0}}));
+    const Tensor squares = places * (width + rows) < width * rows
+                               ? sum(matmul(matmul(a, a, {.transpose_b = true}), d) * d, {.axes = {0}})
+                               : sum(square(matmul(d, a, {.transpose_a = true})), {.axes = {1}});
+    if (normed.g_number) norms[i] += along.sum().item();
+    if (normed.v_number) norms[i] += (factor * maximum(squares - along, 0.0)).sum().item();
+  }
+}
+
+// Parameters of which the gradients of several uses add up, or go through operations, before the norm is taken.
+std::vector<bool> composite(const Recorded& r, const std::vector<Term>& terms, const std::vector<bool>& alone) {
+  std::vector<bool> result(r.parameters.size());
+  std::vector<std::vector<std::pair<Index, Index>>> parts(r.parameters.size());
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    const Weight& weight = r.weights[terms[i].use.weight];
+    if (alone[i]) continue;
     if (weight.offset)
       parts[weight.parameters[0]].emplace_back(*weight.offset, *weight.offset + weight.tensor.numel());
     else
@@ -633,10 +670,13 @@ Tensor squared_norms(const Recorded& r) {
   const NoGrad no_grad;
   const std::vector<Term> terms = terms_of(r);
   Tensor norms = zeros({r.samples()}, {.dtype = float64});
-  const std::vector<bool> together = composite(r, terms);
-  for (const Term& term : terms) {
+  const std::vector<bool> alone = rows_alone(r, terms), together = composite(r, terms, alone);
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    const Term& term = terms[i];
     const Weight& weight = r.weights[term.use.weight];
-    if (weight.offset && !together[weight.parameters[0]])
+    if (alone[i])
+      add_normed_norms(term, *weight.normed, norms.data<double>());
+    else if (weight.offset && !together[weight.parameters[0]])
       add_squared_norms(term.use, weight.tensor.shape(), term.g, norms.data<double>());
   }
   if (std::none_of(together.begin(), together.end(), [](bool p) { return p; })) return norms;
