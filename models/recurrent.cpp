@@ -2,7 +2,6 @@
 
 #include "gradus/core/format.hpp"
 #include "gradus/nn/linear.hpp"
-#include "gradus/nn/recurrent.hpp"
 #include "gradus/ops/shape.hpp"
 
 namespace gradus::models {
@@ -15,13 +14,17 @@ nn::AnyModule layers(Index inputs, const RecurrentOptions& options) {
                    {.activation = options.activation,
                     .num_layers = options.layers,
                     .batch_first = true,
-                    .dropout = options.dropout}};
+                    .dropout = options.dropout,
+                    .recurrent_init = options.recurrent_init}};
   if (options.cell != "gru" && options.cell != "lstm")
     failf("recurrent", "the cell is \"{}\"; it can be \"elman\", \"gru\" or \"lstm\"", options.cell);
   if (options.activation != "tanh")
     failf("recurrent", "the activation is \"{}\", but the cell \"{}\" has its own; only \"elman\" takes one",
           options.activation, options.cell);
-  const nn::RecurrentOptions gated{.num_layers = options.layers, .batch_first = true, .dropout = options.dropout};
+  const nn::RecurrentOptions gated{.num_layers = options.layers,
+                                   .batch_first = true,
+                                   .dropout = options.dropout,
+                                   .recurrent_init = options.recurrent_init};
   if (options.cell == "gru") return nn::GRU{inputs, options.hidden, gated};
   return nn::LSTM{inputs, options.hidden, gated};
 }

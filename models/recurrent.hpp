@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 
+#include "gradus/nn/recurrent.hpp"
 #include "gradus/nn/sequential.hpp"
 
 namespace gradus::models {
@@ -12,6 +13,7 @@ struct RecurrentOptions {
   double dropout = 0;        ///< between them
   std::string activation =
       "tanh";  ///< of an elman network, any name that nn::activation knows; the gated have their own
+  nn::RecurrentInit recurrent_init = nn::RecurrentInit::pytorch;  ///< how the recurrent weights start
 };
 
 /// A sequence read from its first step to its last, and one answer at the end:

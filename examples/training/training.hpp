@@ -29,14 +29,26 @@ namespace training {
 // What every program can be told; a program gives its own defaults.
 struct Options {
   std::string activation = "relu";
-  int epochs = 10;
+  int epochs = 10;       // 0: the program has no --epochs
   int quick_epochs = 2;  // with --quick, unless --epochs is given
+  gradus::Index steps = 0;  // 0: the program has no --steps
+  gradus::Index quick_steps = 30;
   gradus::Index batch_size = 64;
   double lr = 1e-3;
   std::uint64_t seed = 0;
   int threads = 0;  // 0: as many as there are cores
   std::filesystem::path out = {};  // default: results/NAME
   bool quick = false;
+};
+
+// For Run::fit_steps.
+struct StepOptions {
+  double clip_norm = 0;  // 0: no clipping
+  gradus::optim::Schedule* schedule = nullptr;
+  gradus::Index every = 100;               // steps between two lines, validations, checkpoints
+  std::function<double()> validation = {};  // a loss; called without recording
+  // For programs that train several networks: of the files of this one. Its history is left to the program to show.
+  std::string name = {};
 };
 
 class Run;
@@ -47,6 +59,12 @@ class Program {
   // To add options of the program's own. They become part of the run's settings.
   CLI::App& app() { return app_; }
   const Options& options() const { return options_; }
+  // For `check` of main(), where defaults depend on other options.
+  Options& options() { return options_; }
+  // Whether the user gave that option.
+  bool given(const std::string& option) const { return app_.get_option(option)->count() > 0; }
+  // An option that does not change what is trained, but what is done with it: another value goes on in the same folder.
+  void not_a_setting(const CLI::Option* option) { free_.push_back(option); }
   // Reads the command line, opens the folder, calls `body`, writes the report. `check` may refuse options before the folder is
   // touched, and is the place to load data. Returns the exit code.
   int main(int argc, char** argv, const std::function<void(Run&)>& body, const std::function<void()>& check = {});
@@ -55,6 +73,7 @@ class Program {
   std::string name_;
   Options options_;
   CLI::App app_;
+  std::vector<const CLI::Option*> free_;
 };
 
 class Run {
@@ -81,10 +100,19 @@ class Run {
   // The figure "confusion": what each class of `labels` was taken for by the scores (n, classes).
   void confusion(const gradus::Tensor& scores, const gradus::Tensor& labels, const std::vector<std::string>& names);
 
+  // The same for data without an end: the run's `steps`, each on a batch of its own. `loss` draws the batch of a step, counted from 0,
+  // from that number and the seed alone, and gives its loss. An entry of the history is `every` steps.
+  gradus::train::History fit_steps(gradus::nn::Module& model, gradus::optim::Optimizer& optimizer,
+                                   const std::function<gradus::Tensor(std::int64_t step)>& loss, const StepOptions& options);
+
   // Called by Program: figures and report.
   void finish();
 
  private:
+  // What has to be said about a history in the end. `at`: where its entries stand on the axis; no part: nothing was validated.
+  void show(const gradus::train::History& history, const std::string& axis, const std::vector<double>& at, const std::string& part,
+            const std::string& metric, bool scheduled);
+
   const Options options_;
   program::RunFolder folder_;
   std::string name_;

@@ -12,3 +12,4 @@
 #include "gradus/data/png.hpp"
 #include "gradus/data/standardize.hpp"
 #include "gradus/data/synthetic.hpp"
+#include "gradus/data/text.hpp"

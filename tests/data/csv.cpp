@@ -249,3 +249,20 @@ TEST_CASE("real tables") {
       error_of([&] { (void)data::csv(root + "/california_housing.csv", {.target = -2, .missing = Missing::drop}); }),
       "'NEAR BAY' is no number"));
 }
+
+TEST_CASE("one column of a table, in the order of its rows") {
+  const Folder folder;
+  const std::string path = folder.write("series.csv", "month,value,note\nJan,3.5,a\nFeb,-1,b\nMar,2e2,\n");
+  const Tensor value = data::csv_column(path, "value");
+  CHECK(value.shape() == Shape{3});
+  CHECK(to_vector<float>(value) == std::vector<float>{3.5F, -1, 200});
+  CHECK(to_vector<float>(data::csv_column(path, Index{-2})) == to_vector<float>(value));
+  CHECK(has(error_of([&] { (void)data::csv_column(path, "month"); }), "line 2, column 0 ('month'): the value 'Jan' is no number"));
+  CHECK(has(error_of([&] { (void)data::csv_column(path, "year"); }), "there is no column 'year'"));
+  CHECK(has(error_of([&] { (void)data::csv_column(path, Index{3}); }), "there is no column 3"));
+
+  const std::string gaps = folder.write("gaps.csv", "1\n?\n3\n");
+  CHECK(has(error_of([&] { (void)data::csv_column(gaps, Index{0}); }), "line 2"));
+  CHECK(to_vector<float>(data::csv_column(gaps, Index{0}, {.missing = Missing::drop})) == std::vector<float>{1, 3});
+  CHECK(has(error_of([&] { (void)data::csv_column(gaps, Index{0}, {.missing = Missing::mean}); }), "mean"));
+}

@@ -145,7 +145,50 @@ TEST_CASE("a sine") {
   }
 }
 
+TEST_CASE("the adding problem marks one number in each half and adds them") {
+  for (const Index length : {2, 3, 7, 100}) {
+    CAPTURE(length);
+    const Index n = 400, half = length / 2;
+    const data::Dataset set = data::adding_problem(n, {.length = length, .seed = 4});
+    REQUIRE(set.x.shape() == Shape{n, length, 2});
+    REQUIRE(set.y.shape() == Shape{n, 1});
+    std::vector<int> marked(std::size_t(length), 0);
+    for (Index i = 0; i < n; ++i) {
+      const float* x = set.x.data<float>() + i * length * 2;
+      float sum = 0;
+      int early = 0, late = 0;
+      for (Index t = 0; t < length; ++t) {
+        CHECK((x[2 * t] >= 0 && x[2 * t] <= 1));
+        if (x[2 * t + 1] == 0) continue;
+        CHECK(x[2 * t + 1] == 1);
+        sum += x[2 * t];
+        ++(t < half ? early : late);
+        ++marked[std::size_t(t)];
+      }
+      CHECK((early == 1 && late == 1));
+      CHECK(set.y.data<float>()[i] == sum);
+    }
+    // Every place of a half gets its share; six deviations of a binomial count.
+    for (Index t = 0; t < length; ++t) {
+      const double share = double(n) / double(t < half ? half : length - half);
+      CHECK(std::abs(marked[std::size_t(t)] - share) < 6 * std::sqrt(share) + 2);
+    }
+  }
+  // The variance of a uniform number is 1/12, of the sum of two 1/6.
+  const Tensor y = data::adding_problem(20000, {.length = 2, .seed = 1}).y;
+  double mean = 0, squares = 0;
+  for (const float value : to_vector<float>(y)) mean += value / 20000.0, squares += double(value) * value / 20000.0;
+  CHECK(std::abs(mean - 1) < 0.02);
+  CHECK(std::abs(squares - mean * mean - 1.0 / 6) < 0.01);
+  CHECK(to_vector<float>(data::adding_problem(5, {.seed = 1}).x) == to_vector<float>(data::adding_problem(5, {.seed = 1}).x));
+  CHECK(to_vector<float>(data::adding_problem(5, {.seed = 1}).x) != to_vector<float>(data::adding_problem(5, {.seed = 2}).x));
+  CHECK(data::adding_problem(0).x.shape() == Shape{0, 100, 2});
+}
+
 TEST_CASE("options out of range are refused") {
+  CHECK(has(error_of([] { (void)data::adding_problem(4, {.length = 1}); }), "length 1"));
+  CHECK(has(error_of([] { (void)data::adding_problem(-1); }), "-1 samples"));
+  CHECK(has(error_of([] { (void)data::adding_problem(Index{1} << 40); }), "samples"));
   CHECK(has(error_of([] { (void)data::two_spirals(4, {.noise = -1}); }), "noise is -1"));
   CHECK(has(error_of([] { (void)data::two_spirals(4, {.noise = std::nan("")}); }), "noise is nan"));
   CHECK(has(error_of([] { (void)data::two_spirals(4, {.turns = 0}); }), "turns is 0"));

@@ -66,7 +66,12 @@ refuses() {
   [ ! -e "$work/never" ] || { echo "FAILED: $*: something was written"; failures=$((failures + 1)); rm -rf "$work/never"; }
 }
 refuses "gleu" --activation gleu
-refuses "0 epochs" --epochs 0
+"$program" --help >"$work/help"
+for count in epochs steps; do
+  if grep -q -- "--$count" "$work/help"; then refuses "0 $count" --$count 0; fi
+done
+grep -qE -- "--(epochs|steps)" "$work/help"
+check $? 0 "the length of training is an option"
 refuses "--no-such" --no-such
 refuses "--lr" --lr -1
 "$program" --quick "${arguments[@]}" --lr 0.0123 --out "$work/a" >/dev/null 2>"$work/err"

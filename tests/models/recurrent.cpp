@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "gradus/nn/loss.hpp"
 #include "gradus/ops/ops.hpp"
 #include "gradus/optim/sgd.hpp"
@@ -35,6 +37,28 @@ TEST_CASE("recurrent: the answer is the last step's, and depends on the first") 
     CHECK(allclose(net(x), net[2](net[0](x).slice(1, 4, 5).squeeze(1))));
     const Tensor other = cat({x.slice(1, 0, 1) + 1, x.slice(1, 1, 5)}, 1);
     CHECK_FALSE(allclose(net(x), net(other), {.atol = 1e-5}));
+  }
+}
+
+TEST_CASE("recurrent: the recurrent weights start as asked for") {
+  for (const auto& [cell, gates] : {std::pair<const char*, Index>{"elman", 1}, {"gru", 3}, {"lstm", 4}}) {
+    CAPTURE(std::string(cell));
+    const auto start = [&](nn::RecurrentInit init) {
+      nn::Sequential net = recurrent(2, 3, {.cell = cell, .hidden = 5, .layers = 2, .recurrent_init = init});
+      for (const auto& [name, parameter] : net.named_parameters())
+        if (name == "0.weight_hh_l1") return parameter.detach();
+      return Tensor{};
+    };
+    const Tensor unit = start(nn::RecurrentInit::identity), turned = start(nn::RecurrentInit::orthogonal);
+    for (Index gate = 0; gate < gates; ++gate) {
+      const Tensor q = turned.slice(0, 5 * gate, 5 * gate + 5);
+      CHECK(allclose(unit.slice(0, 5 * gate, 5 * gate + 5), eye(5)));
+      CHECK(allclose(matmul(q.t(), q), eye(5), {.atol = 1e-5}));
+      CHECK_FALSE(allclose(q, eye(5)));
+    }
+    const Tensor plain = start(nn::RecurrentInit::pytorch);
+    CHECK_FALSE(allclose(plain, unit));
+    CHECK(plain.abs().max().item() <= 1 / std::sqrt(5.0));
   }
 }
 

@@ -359,17 +359,17 @@ void set_classes(Dataset& dataset, const Table& table, std::size_t target, const
   for (Index i = 0; i < n; ++i) dataset.y.data<std::int64_t>()[i] = classes.at(key(table.rows[std::size_t(i)]));
 }
 
-void set_values(Dataset& dataset, const Table& table, std::size_t target) {
-  const Index n = Index(table.rows.size());
-  dataset.y = Tensor::make("csv", {n, 1}, float32);
-  for (Index i = 0; i < n; ++i) {
-    const Row& row = table.rows[std::size_t(i)];
-    const std::optional<double> value = number(row.fields[target]);
+// The numbers of a column, as a tensor of the given shape. `what` and `hint` are for words among them.
+Tensor values_of(const Table& table, std::size_t column, const Shape& shape, const char* what, const char* hint) {
+  Tensor values = Tensor::make("csv", shape, float32);
+  for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    const Row& row = table.rows[i];
+    const std::optional<double> value = number(row.fields[column]);
     if (!value)
-      failf("csv", "{}: the target {} is no number; hint: .task = Task::classification for labels",
-            table.where(row, target), in_quotes(row.fields[target]));
-    dataset.y.data<float>()[i] = table.checked(row, target, *value);
+      failf("csv", "{}: the {} {} is no number; hint: {}", table.where(row, column), what, in_quotes(row.fields[column]), hint);
+    values.data<float>()[i] = table.checked(row, column, *value);
   }
+  return values;
 }
 
 }  // namespace
@@ -416,8 +416,17 @@ Dataset csv(const std::string& path, const CsvOptions& options) {
   if (options.task == Task::classification)
     set_classes(dataset, table, target, options);
   else
-    set_values(dataset, table, target);
+    dataset.y = values_of(table, target, {Index(table.rows.size()), 1}, "target", ".task = Task::classification for labels");
   return dataset;
+}
+
+Tensor csv_column(const std::string& path, const Column& column, const CsvOptions& options) {
+  if (options.missing == Missing::mean)
+    failf("csv", "{}: a mean in a column that is read by itself; .missing can be error or drop", path);
+  Table table = read_table(path, options);
+  const std::size_t place = find_column(table, column, "values");
+  settle_missing(table, options, {}, place);
+  return values_of(table, place, {Index(table.rows.size())}, "value", "another column, by its name or its place");
 }
 
 }  // namespace gradus::data

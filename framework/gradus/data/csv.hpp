@@ -42,4 +42,9 @@ struct CsvOptions {
 /// no number), no rows.
 Dataset csv(const std::string& path, const CsvOptions& options = {});
 
+/// The numbers of one column, from the first row to the last: (n) float32, a time series for example. Of the options
+/// those about the file count, and `missing`, where `mean` is refused: what would be filled into a series is the
+/// caller's to say. Throws as csv() does.
+Tensor csv_column(const std::string& path, const Column& column, const CsvOptions& options = {});
+
 }  // namespace gradus::data

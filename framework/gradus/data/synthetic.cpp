@@ -177,4 +177,27 @@ Dataset sine(Index n, const SineOptions& options) {
   return dataset;
 }
 
+Dataset adding_problem(Index n, const AddingOptions& options) {
+  constexpr auto operation = "adding_problem";
+  if (options.length < 2) failf(operation, "sequences of length {}; one number in each half needs at least 2", options.length);
+  check_size(operation, n, options.length);
+  Source source(operation, options.seed);
+  const std::vector<double> numbers = source.uniform(n * options.length, 0, 1), places = source.uniform(2 * n, 0, 1);
+  Dataset dataset;
+  dataset.name = operation;
+  dataset.feature_names = {"number", "mark"};
+  dataset.x = Tensor::make(operation, {n, options.length, 2}, float32);
+  dataset.y = Tensor::make(operation, {n, 1}, float32);
+  const Index half = options.length / 2;
+  for (Index i = 0; i < n; ++i) {
+    float* x = dataset.x.data<float>() + i * options.length * 2;
+    for (Index t = 0; t < options.length; ++t) x[2 * t] = float(numbers[std::size_t(i * options.length + t)]), x[2 * t + 1] = 0;
+    const Index first = Index(places[std::size_t(2 * i)] * double(half)),
+                second = half + Index(places[std::size_t(2 * i + 1)] * double(options.length - half));
+    x[2 * first + 1] = x[2 * second + 1] = 1;
+    dataset.y.data<float>()[i] = x[2 * first] + x[2 * second];
+  }
+  return dataset;
+}
+
 }  // namespace gradus::data

@@ -61,4 +61,14 @@ struct SineOptions {
 /// Regression: y = sin(pi frequency x) + noise, x uniform in [-1, 1). x (n, 1), y (n, 1).
 Dataset sine(Index n, const SineOptions& options = {});
 
+struct AddingOptions {
+  Index length = 100;
+  std::optional<std::uint64_t> seed = {};
+};
+/// The adding problem: a sequence of numbers uniform in [0, 1), two of them marked, one in each half; the answer is the
+/// sum of these two. What is marked early has to be kept over up to `length` steps. Hochreiter and Schmidhuber, "Long
+/// short-term memory" (1997), section 5.4, with the places of Arjovsky, Shah and Bengio (2016). Who answers 1 whatever
+/// comes has a mean squared error of 1/6. x (n, length, 2): number and mark, y (n, 1). length >= 2.
+Dataset adding_problem(Index n, const AddingOptions& options = {});
+
 }  // namespace gradus::data
