@@ -7,7 +7,8 @@
 Times are medians of the rounds' medians, in ms per step; "ratio" is gradus's time by libtorch's, so that less is better, and
 "quiet" the ratio of the best p10 of all rounds, which other work on the machine disturbs less; "cpu" is that of the CPU time, which it hardly
 disturbs, and says something about one thread only (waiting threads spin). libtorch runs at its
-best settings and, where images come in two layouts, in the faster one; gradus has no settings. "of limit" is gradus's rate as a share of what the
+best settings and, where images come in two layouts, in the faster one; gradus has no settings, but both get the faster of
+OpenBLAS's kernels. "of limit" is gradus's rate as a share of what the
 machine gave in the same run: of a product of 1024 x 1024 matrices (G), or of a sum of two arrays in memory (M). It can be above 1:
 an algorithm needs fewer operations than the textbook's, or arrays stay in the cache.
 """
@@ -22,9 +23,18 @@ import sys
 import tempfile
 
 
-def libtorch_environment(threads):
-    """OpenBLAS's OpenMP build, vectors as wide as the machine's, a malloc that keeps large blocks."""
+def gradus_environment(threads, kernels):
+    """OpenBLAS takes the kernels that it would choose itself (""), or those of a given processor."""
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+    environment.pop("OPENBLAS_CORETYPE", None)
+    if kernels:
+        environment["OPENBLAS_CORETYPE"] = kernels
+    return environment
+
+
+def libtorch_environment(threads, kernels):
+    """OpenBLAS's OpenMP build, vectors as wide as the machine's, a malloc that keeps large blocks."""
+    environment = gradus_environment(threads, kernels)
     openblas = "/usr/lib/x86_64-linux-gnu/openblas-openmp"
     if pathlib.Path(openblas).is_dir():
         environment["LD_LIBRARY_PATH"] = openblas
@@ -35,8 +45,14 @@ def libtorch_environment(threads):
     return environment
 
 
-def gradus_environment(threads):
-    return dict(os.environ, OMP_NUM_THREADS=str(threads))
+def faster_kernels(libtorch, arguments):
+    """OpenBLAS's own choice, or its AVX2 kernels, which are the faster ones on some processors with AVX-512."""
+    seconds = {}
+    for kernels in ("", "Haswell"):
+        libtorch.kernels = kernels
+        libtorch.measure("limits", 1, arguments)
+        seconds[kernels] = libtorch.runs["limits", 1][-1]["cpu_ms"]
+    return min(seconds, key=seconds.get)
 
 
 class Side:
@@ -45,14 +61,14 @@ class Side:
     def __init__(self, program, environment):
         if not program.exists():
             sys.exit(f"{program} is not there; configure with -DGRADUS_BENCHMARK_LIBTORCH=ON and build")
-        self.program, self.environment, self.runs = program, environment, {}
+        self.program, self.environment, self.kernels, self.runs = program, environment, "", {}
         self.known = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
 
     def measure(self, workload, threads, arguments):
         with tempfile.NamedTemporaryFile("r", suffix=".json") as file:
             command = [self.program, "--workload", workload, "--threads", threads, "--seconds", arguments.seconds,
                        "--json", file.name]
-            subprocess.run([str(part) for part in command], env=self.environment(threads), check=True,
+            subprocess.run([str(part) for part in command], env=self.environment(threads, self.kernels), check=True,
                            stdout=subprocess.DEVNULL)
             run = json.loads(file.readline())
         self.runs.setdefault((workload, threads), []).append(run)
@@ -119,7 +135,7 @@ def main():
     programs = arguments.build / "tests/benchmark"
     gradus = Side(programs / "gradus_benchmark", gradus_environment)
     libtorch = Side(programs / "torch_benchmark", libtorch_environment)
-    workloads = arguments.workloads or [name for name in gradus.known if name in libtorch.known]
+    workloads = arguments.workloads or [name for name in gradus.known if name in libtorch.known and name != "limits"]
     for name in workloads:
         if name not in gradus.known or name not in libtorch.known:
             sys.exit(f"no workload of both programs is called {name}")
@@ -132,6 +148,7 @@ def main():
 
     show("| workload | threads | gradus ms | libtorch ms | ratio | quiet | cpu | of limit | RSS MiB | start ms | layout |")
     show("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
+    gradus.kernels = libtorch.kernels = faster_kernels(libtorch, arguments)
     for threads in arguments.threads:
         ratios = []
         for _ in range(3):
@@ -148,8 +165,9 @@ def main():
                 show(row)
         show(f"| geometric mean of {len(ratios)} | {threads} | | | {math.prod(ratios) ** (1 / len(ratios)):.2f} "
              "| | | | | | |")
-        show(f"| limits: {gradus.best('limits', threads, 'gflops'):.0f} GFLOP/s, "
-             f"{gradus.best('limits', threads, 'gbs'):.1f} GB/s | {threads} | | | | | | | | | |")
+        limits = (f"{gradus.best('limits', threads, 'gflops'):.0f} GFLOP/s, {gradus.best('limits', threads, 'gbs'):.1f} GB/s; "
+                  f"OpenBLAS kernels: {gradus.kernels or 'its choice'}")
+        show(f"| limits: {limits} | {threads} | | | | | | | | | |")
     if arguments.markdown:
         arguments.markdown.write_text("\n".join(lines) + "\n")
 

@@ -17,6 +17,13 @@ Tensor parameter(at::IntArrayRef shape) { return torch::randn(shape).requires_gr
 
 void drop_gradient(const Tensor& x) { x.mutable_grad() = Tensor(); }
 
+// compare.py chooses the kernels of BLAS by this.
+void limits(Benchmark& benchmark) {
+  const torch::NoGradGuard no_grad;
+  const Tensor a = torch::randn({1024, 1024}), b = torch::randn({1024, 1024});
+  benchmark.time([&] { const Tensor c = torch::mm(a, b); });
+}
+
 void op_overhead(Benchmark& benchmark) {
   const Tensor x = parameter({8}), w = parameter({8}), b = parameter({8}), seed = torch::ones({8});
   const auto step = benchmark.time([&] {
@@ -464,6 +471,7 @@ void softmax_ce(Benchmark& benchmark) {
   }
 
 const std::vector<benchmark::Workload> workloads = {
+    {"limits", limits},
     {"op_overhead", op_overhead},
     {"mlp_small", mlp_small},
     {"mlp_large", mlp_large},

@@ -8,6 +8,7 @@
 
 #include "gradus/core/format.hpp"
 #include "gradus/core/parallel.hpp"
+#include "gradus/kernels/product.hpp"
 
 #ifdef OPENBLAS_VERSION
 #define GRADUS_OPENBLAS 1
@@ -91,15 +92,25 @@ void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T
   blas_size(m);
   blas_size(n);
   const Tiles tiles(m, n, k);
-  const auto tile = [&](Index i) {
-    const Index r = i / tiles.columns, q = i % tiles.columns;
+  const auto tile = [&](Index number) {
+    const Index r = number / tiles.columns, q = number % tiles.columns;
     const Index top = Tiles::start(m, tiles.rows, r), bottom = Tiles::start(m, tiles.rows, r + 1);
     const Index left = Tiles::start(n, tiles.columns, q), right = Tiles::start(n, tiles.columns, q + 1);
     if (top == bottom || left == right) return;
+    const T *part_a = a + (transpose_a ? top : top * a_row), *part_b = b + (transpose_b ? left * b_row : left);
+    T* part_c = c + top * c_row + left;
+    if (product_suits(bottom - top, right - left)) {
+      const bool add = beta != T(0);
+      if (add && beta != T(1))
+        for (Index i = 0; i < bottom - top; ++i)
+          for (Index j = 0; j < right - left; ++j) part_c[i * c_row + j] *= beta;
+      product(transpose_a, transpose_b, bottom - top, right - left, k, part_a, a_row, part_b, b_row, add, part_c,
+              c_row);
+      return;
+    }
     const OneThread one_thread;
     call(transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, int(bottom - top),
-         int(right - left), inner, a + (transpose_a ? top : top * a_row), row_a,
-         b + (transpose_b ? left * b_row : left), row_b, beta, c + top * c_row + left, row_c);
+         int(right - left), inner, part_a, row_a, part_b, row_b, beta, part_c, row_c);
   };
   parallel_for(tiles.rows * tiles.columns, 1, [&](Index first, Index last) {
     for (Index i = first; i < last; ++i) tile(i);
