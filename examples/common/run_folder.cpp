@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <gradus/core/atomic_file.hpp>
 #include <gradus/core/error.hpp>
 #include <gradus/core/parallel.hpp>
 #include <gradus/core/version.hpp>
@@ -31,6 +32,8 @@ void check_folder(const fs::path& folder, const std::string& program, const Sett
   std::error_code ignored;
   if (!fs::exists(folder, ignored)) return;
   if (!fs::is_directory(folder, ignored)) gradus::fail("--out", fmt::format("{} is no folder", folder.string()));
+  // A run that was killed while it wrote its first file left nothing else.
+  gradus::AtomicFile::remove_leftovers((folder / "run.json").string());
   if (fs::is_empty(folder, ignored)) return;
   const fs::path about = folder / "run.json";
   if (!fs::exists(about, ignored))

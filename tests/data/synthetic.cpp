@@ -39,6 +39,7 @@ TEST_CASE("every problem is balanced, seeded, of the stated shape") {
       {"moons", [](Index n, auto seed) { return data::two_moons(n, {.noise = 0.1, .seed = seed}); }},
       {"circles", [](Index n, auto seed) { return data::circles(n, {.noise = 0.1, .seed = seed}); }},
       {"blobs", [](Index n, auto seed) { return data::blobs(n, {.classes = 2, .seed = seed}); }},
+      {"gaussian_ring", [](Index n, auto seed) { return data::gaussian_ring(n, {.components = 2, .seed = seed}); }},
       {"checkerboard", [](Index n, auto seed) { return data::checkerboard(n, {.noise = 0.1, .seed = seed}); }},
   };
   for (const auto& [name, make] : problems) {
@@ -133,6 +134,25 @@ TEST_CASE("blobs lie around their centres") {
     }
 }
 
+TEST_CASE("the clouds of a gaussian_ring lie around a circle") {
+  const data::Dataset set = data::gaussian_ring(4000, {.seed = 5});
+  CHECK(set.num_classes() == 8);
+  for (Index c = 0; c < 8; ++c) {
+    double x = 0, y = 0, squares = 0;
+    for (const Point& p : points(set))
+      if (p.label == c) {
+        const double dx = p.x - 2 * std::cos(pi * double(c) / 4), dy = p.y - 2 * std::sin(pi * double(c) / 4);
+        x += dx, y += dy, squares += dx * dx + dy * dy;
+      }
+    // 500 samples: means are known to 0.2 / sqrt(500) = 0.009, the deviation to 0.2 / sqrt(2000) = 0.0045.
+    CHECK(std::abs(x / 500) < 0.045);
+    CHECK(std::abs(y / 500) < 0.045);
+    CHECK(std::abs(std::sqrt(squares / 1000) - 0.2) < 0.023);
+  }
+  for (const Point& p : points(data::gaussian_ring(9, {.components = 3, .radius = 5, .deviation = 0})))
+    CHECK(std::hypot(p.x, p.y) == doctest::Approx(5).epsilon(1e-6));
+}
+
 TEST_CASE("a sine") {
   const data::Dataset set = data::sine(200, {.frequency = 2, .seed = 1});
   CHECK(set.x.shape() == Shape{200, 1});
@@ -197,5 +217,8 @@ TEST_CASE("options out of range are refused") {
   CHECK(
       has(error_of([] { (void)data::blobs(4, {.classes = Index{1} << 40, .features = Index{1} << 40}); }), "too many"));
   CHECK(has(error_of([] { (void)data::checkerboard(4, {.cells = 1}); }), "1 cells"));
+  CHECK(has(error_of([] { (void)data::gaussian_ring(4, {.components = 0}); }), "0 components"));
+  CHECK(has(error_of([] { (void)data::gaussian_ring(4, {.radius = 0}); }), "radius is 0"));
+  CHECK(has(error_of([] { (void)data::gaussian_ring(4, {.deviation = -1}); }), "deviation is -1"));
   CHECK(has(error_of([] { (void)data::sine(4, {.frequency = 0}); }), "frequency is 0"));
 }

@@ -159,6 +159,22 @@ Dataset checkerboard(Index n, const CheckerboardOptions& options) {
   });
 }
 
+Dataset gaussian_ring(Index n, const GaussianRingOptions& options) {
+  constexpr auto operation = "gaussian_ring";
+  check_size(operation, n);
+  check_positive(operation, "radius", options.radius);
+  check_not_negative(operation, "deviation", options.deviation);
+  if (options.components < 1 || options.components > 1'000'000)
+    failf(operation, "{} components; at least 1 and at most a million are possible", options.components);
+  Source source(operation, options.seed);
+  return classes_of_points(operation, n, 2, options.components, options.deviation, source,
+                           [&](std::size_t, Index label, double* p) {
+                             const double angle = 2 * pi * double(label) / double(options.components);
+                             p[0] = options.radius * std::cos(angle);
+                             p[1] = options.radius * std::sin(angle);
+                           });
+}
+
 Dataset sine(Index n, const SineOptions& options) {
   constexpr auto operation = "sine";
   check_size(operation, n);

@@ -53,6 +53,16 @@ struct CheckerboardOptions {
 /// The square [-1, 1)^2 in cells x cells fields, black and white in turn. x (n, 2), y (n), two classes.
 Dataset checkerboard(Index n, const CheckerboardOptions& options = {});
 
+struct GaussianRingOptions {
+  Index components = 8;
+  double radius = 2;       ///< of the circle on which the centres lie, the first of them at (radius, 0)
+  double deviation = 0.2;  ///< of each cloud, in each direction
+  std::optional<std::uint64_t> seed = {};
+};
+/// Normal clouds at equal distances on a circle, each a class of its own: by default the eight Gaussians on which models
+/// of densities are tried. x (n, 2), y (n).
+Dataset gaussian_ring(Index n, const GaussianRingOptions& options = {});
+
 struct SineOptions {
   double frequency = 1;  ///< periods in [-1, 1)
   double noise = 0;      ///< standard deviation of the normal noise on y
