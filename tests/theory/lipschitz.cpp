@@ -75,6 +75,17 @@ TEST_CASE("the lowest slopes, and places") {
   CHECK(swish.highest.at == 3);
 }
 
+TEST_CASE("higher derivatives: GELU's second") {
+  const SlopeRange bend = derivative_range(function("gelu"), 2);
+  CHECK(bend.lowest.value == doctest::Approx(-0.10798).epsilon(1e-4));
+  CHECK(std::abs(bend.lowest.at) == doctest::Approx(2).epsilon(1e-14));
+  CHECK(bend.highest.value == doctest::Approx(std::sqrt(2 / std::numbers::pi)).epsilon(1e-15));
+  CHECK(std::abs(bend.highest.at) < 1e-14);
+  CHECK(derivative_range(function("gelu"), 0).lowest.value == doctest::Approx(-0.1699712).epsilon(2e-7));
+  CHECK(derivative_range(function("gelu"), 0).lowest.at == doctest::Approx(-0.7517915).epsilon(1e-7));
+  CHECK(derivative_range(function("mish"), 0).lowest.at == doctest::Approx(-1.1924312).epsilon(1e-7));
+}
+
 TEST_CASE("constants of intervals") {
   const auto on = [](const char* name, double low, double high) { return lipschitz_constant(name, {low, high}).value; };
   CHECK(on("gelu", -2, 2) == doctest::Approx(1.1289041451851547).epsilon(1e-15));
@@ -112,7 +123,7 @@ TEST_CASE("how far GELU's tanh form is from GELU") {
 }
 
 TEST_CASE("misuse") {
-  check_contains(thrown([] { (void)lipschitz_constant("gelu", {1, -1}); }), {"slope_range", "1", "-1"});
+  check_contains(thrown([] { (void)lipschitz_constant("gelu", {1, -1}); }), {"derivative_range", "1", "-1"});
   check_contains(thrown([] { (void)lipschitz_constant("gelu", {std::nan(""), 1}); }), {"nan"});
   check_contains(thrown([] { (void)slope_range(activations::make_function(OnlyValues{})); }), {"OnlyValues", "df"});
   check_contains(thrown([] {

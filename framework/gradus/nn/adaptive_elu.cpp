@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 #include <vector>
 
 #include "gradus/autograd/mode.hpp"
@@ -13,66 +12,6 @@
 #include "gradus/tensor/factories.hpp"
 
 namespace gradus::nn {
-namespace {
-
-// e^(x^2) erfc(x) for x >= 0. Beyond 25 the asymptotic series 1 / (x sqrt(pi)) (1 - 1/(2x^2) + 3/(4x^4) - ...)
-// (Abramowitz and Stegun 7.1.23), cut where its terms are below the precision.
-double scaled_erfc(double x) {
-  if (x < 25) return std::exp(x * x) * std::erfc(x);
-  double term = 1, total = 1;
-  for (int n = 1; n <= 6; ++n) total += term *= -(2 * n - 1) / (2 * x * x);
-  return total / (x * std::sqrt(std::numbers::pi));
-}
-
-// E[e^(k X); X < 0] e^(m^2 / 2) for t = m + k s >= 0. As k mean + k^2 s^2 / 2 = (t^2 - m^2) / 2, this is
-// e^(t^2 / 2) Phi(-t), which neither over- nor underflows.
-double scaled_tail(double t) { return scaled_erfc(t / std::numbers::sqrt2) / 2; }
-
-// The same without the factor: E[e^(k X); X < 0].
-double tail(double m, double k_s) {
-  const double t = m + k_s;
-  if (t >= 0) return std::exp(-m * m / 2) * scaled_tail(t);
-  return std::exp(k_s * (m + k_s / 2)) * std::erfc(t / std::numbers::sqrt2) / 2;
-}
-
-double alpha_for(EluCondition condition, double mean, double variance) {
-  const double s = std::sqrt(variance), m = mean / s;
-  // For m >= 0 all tails have the factor e^(-m^2 / 2), which cancels from their ratios.
-  const bool scaled = m >= 0;
-  const auto tail_of = [&](double k) { return scaled ? scaled_tail(m + k * s) : tail(m, k * s); };
-  switch (condition) {
-    case EluCondition::unit_slope:
-      return tail_of(0) / tail_of(1);
-    case EluCondition::unit_squared_slope:
-      return std::sqrt(tail_of(0) / tail_of(2));
-    case EluCondition::zero_mean:
-      break;
-  }
-  // E[X; X > 0] = s (phi(m) + m Phi(m)) = s phi(m) (1 + m Phi(m) / phi(m)): for m < 0 the two terms cancel, and with
-  // r = Phi(m) / phi(m) it is 1 - |m| r, which for large |m| is 1/m^2 - 3/m^4 + 15/m^6 - 105/m^8 + ...
-  const double density = std::exp(-m * m / 2) / std::sqrt(2 * std::numbers::pi);
-  double positive = mean * std::erfc(-m / std::numbers::sqrt2) / 2 + s * density;
-  if (m < -25) {
-    const double q = 1 / (m * m);
-    positive = s * density * q * (1 - q * (3 - q * (15 - q * (105 - q * 945))));
-  }
-  // E[1 - e^X; X < 0], times e^(m^2 / 2) if scaled. Near 0 the two terms cancel, and 1 - e^X is -X - X^2 / 2 + ...,
-  // with E[X; X < 0] = s (m Phi(-m) - phi(m)) and E[X^2; X < 0] = s^2 ((1 + m^2) Phi(-m) - m phi(m)).
-  double negative = tail_of(0) - tail_of(1);
-  if (std::abs(mean) + s < 1e-5) {
-    const double phi = scaled ? 1 / std::sqrt(2 * std::numbers::pi) : density;
-    negative = s * (phi - m * tail_of(0)) - variance / 2 * ((1 + m * m) * tail_of(0) - m * phi);
-  }
-  return scaled ? positive * std::exp(m * m / 2) / negative : positive / negative;
-}
-
-}  // namespace
-
-double adaptive_elu_alpha(EluCondition condition, double mean, double variance) {
-  if (!std::isfinite(mean) || !(variance > 0) || !std::isfinite(variance))
-    failf("adaptive_elu_alpha", "N({}, {}): both must be finite, the variance positive", mean, variance);
-  return alpha_for(condition, mean, variance);
-}
 
 LearnedELU::LearnedELU(Index channels, const Options& options) {
   if (channels < 1) failf("LearnedELU", "{} channels; at least 1 is needed", channels);

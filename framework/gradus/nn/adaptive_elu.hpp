@@ -6,6 +6,7 @@
 //
 // Unless alpha is 1 the derivative jumps at 0, from alpha to 1; at 0 itself it is alpha, as in elu().
 #include "gradus/nn/module.hpp"
+#include "gradus/theory/elu_alpha.hpp"
 
 namespace gradus::nn {
 
@@ -31,28 +32,9 @@ class LearnedELU : public Module {
   Tensor alpha() const;
 };
 
-/// What StatisticsELU keeps, for X ~ N(mean, variance) before the activation f.
-enum class EluCondition {
-  zero_mean,           ///< E f(X) = 0: activations are centred, as with SELU
-  unit_slope,          ///< E f'(X) = 1
-  unit_squared_slope,  ///< E f'(X)^2 = 1: gradients keep their mean square on the way back
-};
-
-/// The alpha for which ELU meets the condition under N(mean, variance), in closed form. With the deviation s, m =
-/// mean / s, the normal density phi and distribution function Phi,
-///   P(X > 0) = Phi(m),   E[X; X > 0] = mean Phi(m) + s phi(m),
-///   T_k = E[e^(k X); X < 0] = e^(k mean + k^2 variance / 2) Phi(-m - k s)      (complete the square),
-/// the three expectations are
-///   E f    = E[X; X > 0] + alpha (T_1 - Phi(-m)),
-///   E f'   = Phi(m) + alpha T_1,
-///   E f'^2 = Phi(m) + alpha^2 T_2,
-/// and so, since 1 - Phi(m) = Phi(-m), alpha is
-///   zero_mean:           E[X; X > 0] / (Phi(-m) - T_1),
-///   unit_slope:          Phi(-m) / T_1,
-///   unit_squared_slope:  sqrt(Phi(-m) / T_2).
-/// There is always exactly one positive solution, but it may be beyond all numbers: infinity then, or 0. For N(0, 1) it
-/// is 1.6733 (SELU's alpha), 1.9115 and 1.7246. Throws unless mean and variance are finite, the variance positive.
-double adaptive_elu_alpha(EluCondition condition, double mean, double variance);
+/// What StatisticsELU keeps: zero_mean, unit_slope or unit_squared_slope; and the alpha for it, in closed form.
+using theory::adaptive_elu_alpha;
+using theory::EluCondition;
 
 struct StatisticsELUOptions {
   EluCondition condition = EluCondition::zero_mean;

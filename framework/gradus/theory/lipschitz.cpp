@@ -122,14 +122,16 @@ Curve negative(const Curve& curve) {
 
 }  // namespace
 
-SlopeRange slope_range(const Function& f, const Interval& interval) {
-  check("slope_range", interval);
-  const Curve slope = [&](double x) { return f(1, x); };
-  const Curve bend = f.highest_derivative() >= 2 ? Curve([&](double x) { return f(2, x); }) : Curve{};
-  Extreme lowest = highest(negative(slope), negative(bend), f.traits().kinks, interval);
+SlopeRange derivative_range(const Function& f, int order, const Interval& interval) {
+  check("derivative_range", interval);
+  const Curve curve = [&](double x) { return f(order, x); };
+  const Curve next = f.highest_derivative() > order ? Curve([&](double x) { return f(order + 1, x); }) : Curve{};
+  Extreme lowest = highest(negative(curve), negative(next), f.traits().kinks, interval);
   lowest.value = -lowest.value;
-  return {lowest, highest(slope, bend, f.traits().kinks, interval)};
+  return {lowest, highest(curve, next, f.traits().kinks, interval)};
 }
+
+SlopeRange slope_range(const Function& f, const Interval& interval) { return derivative_range(f, 1, interval); }
 
 Extreme lipschitz_constant(const Function& f, const Interval& interval) {
   const SlopeRange range = slope_range(f, interval);

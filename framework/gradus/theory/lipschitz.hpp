@@ -21,18 +21,21 @@ struct SlopeRange {
   Extreme lowest, highest;
 };
 
-/// inf f' and sup f' over an interval, as limits from inside at its ends and from both sides at kinks. Between kinks f'
-/// is scanned at 200 points or every 1/100 (beyond 32, every hundredth part of x), and each extreme refined to the last
-/// place by bisecting f'', or by golden sections where f'' is not given. Exact for the built-in activations, whose
-/// slopes turn a few times, on the scale of 1; a slope that turns twice between two points of the scan is not seen.
-/// Throws when low > high, one is NaN, or f gives no derivative.
+/// inf and sup of f^(order) over an interval, as limits from inside at its ends and from both sides at kinks. Between
+/// kinks it is scanned at 200 points or every 1/100 (beyond 32, every hundredth part of x), and each extreme refined to
+/// the last place by bisecting the next derivative, or by golden sections where that is not given. Exact for the
+/// built-in activations, whose derivatives turn a few times, on the scale of 1; one that turns twice between two points
+/// of the scan is not seen. Throws when low > high, one is NaN, or f does not give that derivative.
+SlopeRange derivative_range(const activations::Function& f, int order, const Interval& interval = {});
+
+/// inf f' and sup f'.
 SlopeRange slope_range(const activations::Function& f, const Interval& interval = {});
 
 /// sup |f'| over the interval: the Lipschitz constant of f there. 1.1289041451851547 for gelu, at sqrt 2.
 Extreme lipschitz_constant(const activations::Function& f, const Interval& interval = {});
 Extreme lipschitz_constant(std::string_view activation, const Interval& interval = {});
 
-/// sup |f^(order) - g^(order)| over the interval, scanned in the same way. Throws as slope_range.
+/// sup |f^(order) - g^(order)| over the interval, scanned in the same way. Throws as derivative_range.
 Extreme max_difference(const activations::Function& f, const activations::Function& g, int order = 0,
                        const Interval& interval = {});
 
