@@ -20,7 +20,7 @@ ConvResults<double> compute(const Conv2d& s, const ConvArrays<double>& a, bool w
   return r;
 }
 
-void check(Conv2d s) {
+void check_one(Conv2d s) {
   s = with_out_sizes(s);
   const ConvArrays<double> a(s);
   CAPTURE(s.batch);
@@ -50,6 +50,16 @@ void check(Conv2d s) {
   CHECK(one.dw == two.dw);
 }
 
+// Groups are done in another way: all that is tested with one is tested with two.
+void check(Conv2d s) {
+  check_one(s);
+  if (s.groups > 1) return;
+  s.groups = 2;
+  s.channels *= 2;
+  s.filters *= 2;
+  check_one(s);
+}
+
 }  // namespace
 
 TEST_CASE("convolutions agree with their definition, for all strides, paddings, dilations and groups") {
@@ -57,23 +67,21 @@ TEST_CASE("convolutions agree with their definition, for all strides, paddings, 
     for (const Index stride : {1, 2, 3})
       for (const Index padding : {0, 1, 2})
         for (const Index dilation : {1, 2})
-          for (const Index groups : {1, 2})
-            check({.batch = 2,
-                   .channels = 4,
-                   .height = 7,
-                   .width = 8,
-                   .filters = 6,
-                   .kernel_h = kernel,
-                   .kernel_w = kernel,
-                   .stride_h = stride,
-                   .stride_w = stride,
-                   .padding_h = padding,
-                   .padding_w = padding,
-                   .dilation_h = dilation,
-                   .dilation_w = dilation,
-                   .groups = groups,
-                   .out_h = 0,
-                   .out_w = 0});
+          check({.batch = 2,
+                 .channels = 4,
+                 .height = 7,
+                 .width = 8,
+                 .filters = 6,
+                 .kernel_h = kernel,
+                 .kernel_w = kernel,
+                 .stride_h = stride,
+                 .stride_w = stride,
+                 .padding_h = padding,
+                 .padding_w = padding,
+                 .dilation_h = dilation,
+                 .dilation_w = dilation,
+                 .out_h = 0,
+                 .out_w = 0});
 }
 
 TEST_CASE("convolutions of rectangles, single pixels, prime sizes and long images") {
@@ -183,18 +191,6 @@ TEST_CASE("convolutions of rectangles, single pixels, prime sizes and long image
          .kernel_w = 3,
          .padding_h = 1,
          .padding_w = 1,
-         .out_h = 0,
-         .out_w = 0});
-  check({.batch = 1,
-         .channels = 80,
-         .height = 47,
-         .width = 53,
-         .filters = 4,
-         .kernel_h = 3,
-         .kernel_w = 3,
-         .padding_h = 1,
-         .padding_w = 1,
-         .groups = 2,
          .out_h = 0,
          .out_w = 0});
   check({.batch = 18,

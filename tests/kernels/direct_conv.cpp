@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "gradus/core/parallel.hpp"
+#include "gradus/kernels/planar_conv.hpp"
 #include "kernels/naive_conv.hpp"
 
 using namespace gradus;
@@ -19,6 +20,16 @@ ConvResults<T> directly(const Conv2d& s, const ConvArrays<T>& a) {
   kernels::direct_conv2d(s, a.x.data(), a.w.data(), a.bias.data(), r.y.data());
   kernels::direct_input_grad(s, a.g.data(), a.w.data(), r.dx.data());
   kernels::direct_weight_grad(s, a.g.data(), a.x.data(), r.dw.data());
+  return r;
+}
+
+// With few results.
+template <class T>
+ConvResults<T> in_planes(const Conv2d& s, const ConvArrays<T>& a) {
+  ConvResults<T> r(s, T(NAN));
+  if (s.filters <= kernels::most_planar_results)
+    kernels::planar_conv2d(s, a.x.data(), a.w.data(), a.bias.data(), r.y.data());
+  if (s.channels <= kernels::most_planar_results) kernels::planar_input_grad(s, a.g.data(), a.w.data(), r.dx.data());
   return r;
 }
 
@@ -37,10 +48,14 @@ void check(Conv2d s) {
   CAPTURE(s.padding_h);
   CAPTURE(s.dilation_h);
   const ConvArrays<double> a(s);
-  const ConvResults<double> expected = naive_conv(s, a), found = directly(s, a);
+  const ConvResults<double> expected = naive_conv(s, a), found = directly(s, a), planar = in_planes(s, a);
   CHECK(distance(found.y, expected.y) < 1e-10);
   CHECK(distance(found.dx, expected.dx) < 1e-10);
   CHECK(distance(found.dw, expected.dw) < 1e-10);
+  const bool few_filters = s.filters <= kernels::most_planar_results;
+  const bool few_channels = s.channels <= kernels::most_planar_results;
+  if (few_filters) CHECK(distance(planar.y, expected.y) < 1e-10);
+  if (few_channels) CHECK(distance(planar.dx, expected.dx) < 1e-10);
   const int before = num_threads();
   for (const int threads : {1, 2, 3}) {
     set_num_threads(threads);
@@ -48,6 +63,9 @@ void check(Conv2d s) {
     CHECK(again.y == found.y);
     CHECK(again.dx == found.dx);
     CHECK(again.dw == found.dw);
+    const ConvResults<double> planar_again = in_planes(s, a);
+    if (few_filters) CHECK(planar_again.y == planar.y);
+    if (few_channels) CHECK(planar_again.dx == planar.dx);
   }
   set_num_threads(before);
 }
@@ -106,6 +124,8 @@ TEST_CASE("direct convolutions of few and many channels, prime sizes and images 
   check(square(19, 5, 13, 8, 5, 1, 2));
   check(square(2, 64, 5, 70, 3, 1, 1));
   check(square(2, 9, 6, 9, 2, 5, 0));  // most inputs are seen by nobody
+  check(square(1, 6, 71, 5, 5, 1, 2));
+  check(square(2, 2, 35, 6, 3, 2, 1));
   check(square(1, 2, 2, 9, 2, 7, 3));  // a stride beyond the image
 }
 

@@ -9,12 +9,13 @@
 #include "gradus/kernels/blas.hpp"
 #include "gradus/kernels/channel_blocks.hpp"
 #include "gradus/kernels/direct_conv.hpp"
+#include "gradus/kernels/planar_conv.hpp"
 #include "gradus/kernels/winograd.hpp"
 
-// Three ways: Winograd's filtering for 3x3 kernels (winograd.cpp), shifted products (direct_conv.cpp), and what is
-// here, for groups and for few results: each output is the product of the weights with a window of the input. The
-// windows are laid out as the columns of a matrix (window, positions), a tile of positions at a time, so that the tile
-// is still in the cache when BLAS reads it. A 1x1 kernel with stride 1 needs no tile: the image is that matrix.
+// Convolutions of one group are done by Winograd's filtering (winograd.cpp) or by shifted products (direct_conv.cpp,
+// planar_conv.cpp). What is here is for groups: each output is the product of the weights with a window of the input.
+// The windows are laid out as the columns of a matrix (window, positions), a tile of positions at a time, so that the
+// tile is still in the cache when BLAS reads it. A 1x1 kernel with stride 1 needs no tile: the image is that matrix.
 namespace gradus::kernels {
 namespace {
 
@@ -219,9 +220,6 @@ std::atomic<bool>& winograd() {
 
 bool by_winograd(const Conv2d& s) { return winograd_suits(s) && winograd_enabled(); }
 
-// The direct way has results side by side in a vector; below half of a vector the matrix of windows is faster.
-bool directly(const Conv2d& s, Index results) { return direct_possible(s) && results >= 8; }
-
 }  // namespace
 
 bool winograd_enabled() { return winograd().load(std::memory_order_relaxed); }
@@ -231,7 +229,8 @@ template <class T>
 void conv2d(const Conv2d& s, const T* x, const T* w, const T* bias, T* y) {
   if (s.batch * s.filters * s.out_plane() == 0) return;
   if (by_winograd(s)) return winograd_conv2d(s, x, w, bias, y);
-  if (directly(s, s.filters) && s.window() > 0) return direct_conv2d(s, x, w, bias, y);
+  if (s.groups == 1 && s.window() > 0)
+    return s.filters <= most_planar_results ? planar_conv2d(s, x, w, bias, y) : direct_conv2d(s, x, w, bias, y);
   const Index window = s.window(), filters = s.group_filters(), channels = s.group_channels(), plane = s.out_plane();
   const Tiling tiling(s, window, s.batch * s.groups < enough_pieces);
   for_each_piece(s.batch * s.groups * tiling.count, multiplications(s), [&](Index first, Index last) {
@@ -253,7 +252,8 @@ template <class T>
 void conv2d_input_grad(const Conv2d& s, const T* g, const T* w, T* dx) {
   if (s.batch * s.channels * s.plane() == 0) return;
   if (by_winograd(s)) return winograd_input_grad(s, g, w, dx);
-  if (directly(s, s.channels) && s.filters * s.out_plane() * s.window() > 0) return direct_input_grad(s, g, w, dx);
+  if (s.groups == 1 && s.filters * s.out_plane() * s.window() > 0)
+    return s.channels <= most_planar_results ? planar_input_grad(s, g, w, dx) : direct_input_grad(s, g, w, dx);
   const Index filters = s.group_filters(), channels = s.group_channels(), plane = s.out_plane(), window = s.window();
   const Index kernel = s.kernel_h * s.kernel_w;
   const Index part = channels_of_piece(s, s.batch * s.groups), parts = divide_up(channels, part);
@@ -292,7 +292,7 @@ void conv2d_weight_grad(const Conv2d& s, const T* g, const T* x, T* dw) {
     return;
   }
   if (by_winograd(s)) return winograd_weight_grad(s, g, x, dw);
-  if (direct_possible(s)) return direct_weight_grad(s, g, x, dw);
+  if (s.groups == 1) return direct_weight_grad(s, g, x, dw);
   // Images are summed in blocks, then the blocks in their order. Large weights get fewer blocks, to save memory.
   const Index wanted = std::clamp<Index>((1 << 24) / size, 4, enough_pieces);
   const Index block = divide_up(s.batch, std::min(wanted, s.batch)), blocks = divide_up(s.batch, block);

@@ -6,6 +6,7 @@
 #include "gradus/core/parallel.hpp"
 #include "gradus/kernels/blocked_product.hpp"
 #include "gradus/kernels/channel_blocks.hpp"
+#include "gradus/kernels/shifted_sum.hpp"
 
 // Images are copied with their channels in blocks (channel_blocks.hpp). A row of outputs is then a product of matrices
 // for every element of the kernel (tap): a row of inputs, shifted by the tap, times that tap's weights; its sum over
@@ -15,75 +16,6 @@
 // see the same taps: they are a phase, and each phase is a convolution of stride 1.
 namespace gradus::kernels {
 namespace {
-
-// Output m of a phase lies at first + m step and reads, for each tap, the input at m stride + offset.
-struct Tap {
-  Index place, offset;  // in the kernel; in the input
-};
-struct Phase {
-  Index first, step, count;
-  std::vector<Tap> taps;
-};
-
-struct Axis {
-  Index stride;  // of the reading
-  std::vector<Phase> phases;
-  Index least = 0, most = 0;  // offsets
-
-  static Axis forward(Index kernel, Index dilation, Index padding, Index stride, Index out) {
-    Axis axis{stride, {{0, 1, out, {}}}};
-    for (Index p = 0; p < kernel; ++p) axis.phases[0].taps.push_back({p, p * dilation - padding});
-    return axis.bounded();
-  }
-  // Output i of the convolution reads input i stride - padding + p dilation; this is the reverse.
-  static Axis transposed(Index kernel, Index dilation, Index padding, Index stride, Index size) {
-    Axis axis{1, {}};
-    for (Index r = 0; r < std::min(stride, size); ++r) {
-      Phase phase{r, stride, divide_up(size - r, stride), {}};
-      for (Index p = 0; p < kernel; ++p) {
-        const Index distance = r + padding - p * dilation;
-        if (distance % stride == 0) phase.taps.push_back({p, distance / stride});
-      }
-      axis.phases.push_back(std::move(phase));
-    }
-    return axis.bounded();
-  }
-
-  Index count() const { return phases.front().count; }  // of the longest phase
-  Index step() const { return phases.front().step; }
-  // Inputs read for outputs [0, n) of a phase, from `least` on.
-  Index reach(Index n) const { return (n - 1) * stride + most - least + 1; }
-  // Whether anybody reads input `i`, counted from `least`.
-  bool reads(Index i) const {
-    for (const Phase& phase : phases)
-      for (const Tap& tap : phase.taps)
-        if (i >= tap.offset - least && (i - tap.offset + least) % stride == 0) return true;
-    return false;
-  }
-
- private:
-  Axis bounded() {
-    bool any = false;
-    for (const Phase& phase : phases)
-      for (const Tap& tap : phase.taps) {
-        least = any ? std::min(least, tap.offset) : tap.offset;
-        most = any ? std::max(most, tap.offset) : tap.offset;
-        any = true;
-      }
-    return std::move(*this);
-  }
-};
-
-// What is read: images (batch, channels, height, width), with zeros around them.
-template <class T>
-struct Source {
-  const T* data;
-  Index channels, height, width;
-  Axis rows, columns;
-
-  // Channels of the sums over a block; the last block is filled up with zeros unless it is the only one.
-  Index terms() const { return std::min(channels, lanes<T>); }
-};
 
 // The part of an image that a band of outputs [first, first + count) of the phases reads. Columns are sorted by their
 // remainder modulo the stride, so that what neighbouring outputs read lies side by side.
@@ -146,18 +78,11 @@ class SourceCopy {
   Buffer<T> data_, unsorted_;
 };
 
-// Weights as (results, terms, kernel) of any strides: the sum over terms and taps gives the results.
-template <class T>
-struct Weights {
-  const T* data;
-  Index results, terms, result_stride, term_stride, kernel_w;
-};
-
 // The weights of a pair of phases: panels of (blocks of terms, taps, terms of a block) rows.
 template <class T>
 class PackedWeights {
  public:
-  PackedWeights(const Weights<T>& w, const Phase& rows, const Phase& columns)
+  PackedWeights(const TapWeights<T>& w, const Phase& rows, const Phase& columns)
       : taps_(Index(rows.taps.size() * columns.taps.size())),
         terms_(std::min(w.terms, lanes<T>)),
         panel_(blocks_of<T>(w.terms) * taps_ * terms_ * lanes<T>),
@@ -183,33 +108,14 @@ class PackedWeights {
   Buffer<T> data_;
 };
 
-// How the outputs of all images are cut into bands of rows, so that what belongs to a band stays in the cache.
-struct Bands {
-  Index rows, count;
-  Bands(Index batch, Index height, Index elements_of_row) {
-    constexpr Index cached = 1 << 17, enough = 16;
-    const Index most = std::min(cached / std::max<Index>(elements_of_row, 1), divide_up(batch * height, enough));
-    count = divide_up(height, std::clamp<Index>(most, 1, height));
-    rows = divide_up(height, count);
-    count = divide_up(height, rows);
-  }
-};
-
-template <class Body>
-void for_each_piece(Index pieces, const Conv2d& s, Body&& body) {
-  constexpr double worth_a_thread = 1 << 18;  // multiplications
-  const double all = double(s.batch) * double(s.filters) * double(s.out_plane()) * double(s.window());
-  parallel_for(pieces, Index(std::clamp(worth_a_thread * double(pieces) / all, 1.0, 1e9)), std::forward<Body>(body));
-}
-
 // out (batch, results, height, width) = the source times the weights, plus the bias unless it is null.
 template <class T>
-void convolve(const Conv2d& s, const Source<T>& source, const Weights<T>& weights, const T* bias, Index height,
+void convolve(const Conv2d& s, const Source<T>& source, const TapWeights<T>& weights, const T* bias, Index height,
               Index width, T* out) {
   struct Pair {
     const Phase &rows, &columns;
     PackedWeights<T> weights;
-    Pair(const Phase& r, const Phase& c, const Weights<T>& w) : rows(r), columns(c), weights(w, r, c) {}
+    Pair(const Phase& r, const Phase& c, const TapWeights<T>& w) : rows(r), columns(c), weights(w, r, c) {}
   };
   std::deque<Pair> pairs;
   for (const Phase& rows : source.rows.phases)
@@ -220,7 +126,7 @@ void convolve(const Conv2d& s, const Source<T>& source, const Weights<T>& weight
   const Bands bands(
       s.batch, source.rows.count(),
       lanes<T> * (blocks * width * step + blocks_of<T>(source.channels) * source.width * source.rows.stride));
-  for_each_piece(s.batch * bands.count, s, [&](Index begin, Index end) {
+  for_each_piece_of(s.batch * bands.count, s, [&](Index begin, Index end) {
     SourceCopy<T> copy(source, bands.rows);
     const Index panel = bands.rows * step * width * lanes<T>;
     const Buffer<T> result(blocks * panel);
@@ -238,7 +144,7 @@ void convolve(const Conv2d& s, const Source<T>& source, const Weights<T>& weight
         for (Index m = first; m < most; m += together)
           multiply_blocked<lanes<T>, 1, T>(
               {copy.data() + (m - first) * source.rows.stride * copy.row(), segments[k].data(),
-               Index(segments[k].size()), source.terms()},
+               Index(segments[k].size()), std::min(source.channels, lanes<T>)},
               pairs[k].weights.panels(),
               {result.data() + ((rows.first + (m - first) * step) * width + columns.first) * lanes<T>, panel,
                columns.step * lanes<T>},
@@ -289,33 +195,16 @@ void write_weights(const Conv2d& s, const WeightSums<T>& layout, const T* sums, 
   });
 }
 
-template <class T>
-Source<T> forward_source(const Conv2d& s, const T* x) {
-  return {x,
-          s.channels,
-          s.height,
-          s.width,
-          Axis::forward(s.kernel_h, s.dilation_h, s.padding_h, s.stride_h, s.out_h),
-          Axis::forward(s.kernel_w, s.dilation_w, s.padding_w, s.stride_w, s.out_w)};
-}
-
 }  // namespace
-
-bool direct_possible(const Conv2d& s) { return s.groups == 1; }
 
 template <class T>
 void direct_conv2d(const Conv2d& s, const T* x, const T* w, const T* bias, T* y) {
-  convolve<T>(s, forward_source(s, x), {w, s.filters, s.channels, s.window(), s.kernel_h * s.kernel_w, s.kernel_w},
-              bias, s.out_h, s.out_w, y);
+  convolve<T>(s, forward_source(s, x), forward_weights(s, w), bias, s.out_h, s.out_w, y);
 }
 
 template <class T>
 void direct_input_grad(const Conv2d& s, const T* g, const T* w, T* dx) {
-  convolve<T>(
-      s,
-      {g, s.filters, s.out_h, s.out_w, Axis::transposed(s.kernel_h, s.dilation_h, s.padding_h, s.stride_h, s.height),
-       Axis::transposed(s.kernel_w, s.dilation_w, s.padding_w, s.stride_w, s.width)},
-      {w, s.channels, s.filters, s.kernel_h * s.kernel_w, s.window(), s.kernel_w}, nullptr, s.height, s.width, dx);
+  convolve<T>(s, transposed_source(s, g), transposed_weights(s, w), nullptr, s.height, s.width, dx);
 }
 
 template <class T>
@@ -329,7 +218,7 @@ void direct_weight_grad(const Conv2d& s, const T* g, const T* x, T* dw) {
   const Index bands_of_all = s.batch * bands.count;
   const SumPieces pieces(bands_of_all, s.batch * s.out_plane(), layout.size, filter_blocks);
   const Buffer<T> sums(pieces.parts * layout.size);
-  for_each_piece(pieces.count(), s, [&](Index begin, Index end) {
+  for_each_piece_of(pieces.count(), s, [&](Index begin, Index end) {
     SourceCopy<T> copy(source, bands.rows);
     const Index panel = bands.rows * s.out_w * lanes<T>;
     const Buffer<T> up(pieces.most_blocks() * panel);

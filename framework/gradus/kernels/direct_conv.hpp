@@ -4,8 +4,6 @@
 
 namespace gradus::kernels {
 
-/// The three functions below do convolutions of one group.
-bool direct_possible(const Conv2d& shape);
 /// conv2d, conv2d_input_grad and conv2d_weight_grad for shapes of one group, none of whose sizes is 0. The results are
 /// the same bits for any number of threads.
 template <class T>
