@@ -116,6 +116,38 @@ TEST_CASE("the noise for a target") {
                  {"noise_multiplier_for", "1e-09"});
 }
 
+TEST_CASE("the tight loss, by Fourier transform") {
+  // Without sampling the composition is known: k steps are one of noise s / sqrt k.
+  for (const double noise : {2.0, 10.0})
+    for (const Index steps : {1, 25}) {
+      const double exact = gaussian_mechanism_epsilon(noise / std::sqrt(double(steps)), 1e-5);
+      CAPTURE(noise);
+      CAPTURE(steps);
+      CHECK(tight_epsilon({1, noise, steps, 1e-5}) == doctest::Approx(exact).epsilon(1e-5));
+      CHECK(privacy_spent({1, noise, steps, 1e-5}).epsilon > exact);
+    }
+  CHECK(gaussian_mechanism_epsilon(1, 0.126936737507) == doctest::Approx(1).epsilon(1e-10));
+  CHECK(gaussian_mechanism_epsilon(100, 0.5) == 0);
+  const PrivacyRun run{rate, 1.1, 14063, 1e-5};
+  const double tight = tight_epsilon(run);
+  CHECK(tight == doctest::Approx(2.38).epsilon(0.003));
+  CHECK(tight < privacy_spent(run).epsilon);
+  CHECK(tight_epsilon(run, 1 << 16) == doctest::Approx(tight).epsilon(1e-3));
+  CHECK(tight_epsilon({rate, 1.1, 0, 1e-5}) == 0);
+  // One step, by the definition: delta(epsilon) = (P - e^epsilon Q)_+ in full.
+  const double q = 0.3, s = 0.9, epsilon = tight_epsilon({q, s, 1, 1e-2});
+  const auto excess = [=](double z) {
+    const double density = std::exp(-z * z / (2 * s * s)) / (s * std::sqrt(2 * std::acos(-1.0)));
+    return std::max(0.0, density * (1 - q + q * std::exp((2 * z - 1) / (2 * s * s)) - std::exp(epsilon)));
+  };
+  CHECK(integrate(excess, {-9, -3, 0, 1, 2, 4, 10}) == doctest::Approx(1e-2).epsilon(1e-4));
+  check_contains(thrown([&] { (void)tight_epsilon(run, 1000); }), {"tight_epsilon", "1000"});
+  check_contains(thrown([&] { (void)tight_epsilon({rate, 1.1, 10, 0}); }), {"delta of 0"});
+  check_contains(thrown([&] { (void)tight_epsilon({rate, 0, 10, 1e-5}); }), {"tight_epsilon", "no finite bound"});
+  check_contains(thrown([] { (void)gaussian_mechanism_epsilon(0, 0.1); }), {"gaussian_mechanism_epsilon"});
+  check_contains(thrown([] { (void)gaussian_mechanism_epsilon(1, 1); }), {"delta of 1"});
+}
+
 TEST_CASE("misuse of the accountant") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   check_contains(thrown([] { (void)renyi_divergence({1.5, 1}, 2); }), {"renyi_divergence", "sampling rate of 1.5"});

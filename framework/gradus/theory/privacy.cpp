@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
+#include <functional>
 #include <limits>
 #include <numbers>
 
 #include "gradus/core/format.hpp"
+#include "gradus/theory/gaussian.hpp"
 #include "gradus/theory/quadrature.hpp"
 
 namespace gradus::theory {
@@ -149,6 +152,133 @@ double noise_multiplier_for(const PrivacyTarget& target) {
     const double middle = 0.5 * (low + high);
     (spent(middle) > target.epsilon ? low : high) = middle;
   }
+  return high;
+}
+
+namespace {
+
+using Complex = std::complex<double>;
+
+// In place, of a power of two: radix 2, decimation in time. The inverse is without its factor 1 / n.
+void fourier(std::vector<Complex>& x, bool inverse) {
+  const std::size_t n = x.size();
+  for (std::size_t i = 1, j = 0; i < n; ++i) {
+    std::size_t bit = n >> 1;
+    for (; j & bit; bit >>= 1) j ^= bit;
+    j ^= bit;
+    if (i < j) std::swap(x[i], x[j]);
+  }
+  std::vector<Complex> roots(n / 2);
+  for (std::size_t k = 0; k < n / 2; ++k)
+    roots[k] = std::polar(1.0, (inverse ? 2 : -2) * std::numbers::pi * double(k) / double(n));
+  for (std::size_t length = 2; length <= n; length *= 2)
+    for (std::size_t start = 0; start < n; start += length)
+      for (std::size_t k = 0; k < length / 2; ++k) {
+        const Complex even = x[start + k], odd = x[start + k + length / 2] * roots[k * (n / length)];
+        x[start + k] = even + odd;
+        x[start + k + length / 2] = even - odd;
+      }
+}
+
+// The loss of one step, log of the ratio of the two densities, as a distribution. The output is N(0, s^2) without the
+// sample, and with it N(1, s^2) with chance q. The ratio rises with the output z.
+struct StepLoss {
+  double q, s;
+  // The z with log(1 - q + q e^((2 z - 1) / (2 s^2))) = y.
+  double output(double y) const {
+    const double ratio = std::expm1(y) + q;
+    return ratio <= 0 ? -infinity : s * s * std::log(ratio / q) + 0.5;
+  }
+  double taken_away(double y) const {  // P(loss < y) for z with the sample
+    const double z = output(y);
+    return (1 - q) * normal_cdf(z / s) + q * normal_cdf((z - 1) / s);
+  }
+  double added(double y) const { return normal_cdf(-output(-y) / s); }  // and the opposite loss for z without it
+  // The means of both losses: E log(1 - q + q e^u), and minus that without the sample.
+  double mean(bool with_sample) const {
+    const auto loss = [&](double z) {
+      const double u = (2 * z - 1) / (2 * s * s);
+      return u > 30 ? u + std::log(q + (1 - q) * std::exp(-u)) : std::log1p(q * std::expm1(u));
+    };
+    const auto around = [&](double middle) {
+      std::vector<double> cuts;
+      for (double y = -40; y <= 40; y += 2) cuts.push_back(y);
+      return integrate([&](double y) { return loss(middle + s * y) * normal_pdf(y); }, cuts);
+    };
+    return with_sample ? (1 - q) * around(0) + q * around(1) : -around(0);
+  }
+};
+
+// epsilon for which E (1 - e^(epsilon - loss))_+ = delta, the loss being the sum of `steps` losses of that distribution
+// function.
+double composed_epsilon(const std::function<double(double)>& cdf, double mean, const PrivacyRun& run, double reach,
+                        Index n) {
+  const double h = 2 * reach / double(n);
+  const auto value = [=](Index k) { return h * double(k < n / 2 ? k : k - n); };  // the upper half are negative losses
+  std::vector<Complex> p(static_cast<std::size_t>(n));
+  double total = 0, grid_mean = 0, below = cdf(value(n / 2) - h / 2);
+  for (Index i = 0; i < n; ++i) {
+    const Index k = (i + n / 2) % n;
+    const double above = cdf(value(k) + h / 2), chance = above - below;
+    p[std::size_t(k)] = chance, total += chance, grid_mean += chance * value(k), below = above;
+  }
+  grid_mean /= total;
+  for (Complex& c : p) c /= total;
+  fourier(p, false);
+  for (Complex& c : p) c = c == 0.0 ? 0.0 : std::exp(double(run.steps) * std::log(c));
+  fourier(p, true);
+  const double shift = double(run.steps) * (mean - grid_mean);
+  const auto delta = [&](double epsilon) {
+    double sum = 0;
+    for (Index k = 0; k < n; ++k)
+      if (const double loss = value(k) + shift; loss > epsilon)
+        sum -= p[std::size_t(k)].real() / double(n) * std::expm1(epsilon - loss);
+    return sum;
+  };
+  if (delta(0) <= run.delta) return 0;
+  double low = 0, high = reach;
+  while (high - low > 1e-9 * reach) {
+    const double middle = 0.5 * (low + high);
+    (delta(middle) > run.delta ? low : high) = middle;
+  }
+  return high;
+}
+
+}  // namespace
+
+double tight_epsilon(const PrivacyRun& run, Index grid_points) {
+  if (grid_points < 1 << 10 || grid_points > 1 << 24 || (grid_points & (grid_points - 1)) != 0)
+    failf("tight_epsilon", "{} grid points; a power of two from 2^10 to 2^24 is needed", grid_points);
+  const SubsampledGaussian step{run.sampling_rate, run.noise_multiplier};
+  PrivacyAccountant accountant;
+  accountant.compose(step, run.steps);
+  (void)accountant.spent(run.delta);
+  if (run.steps == 0 || run.sampling_rate == 0) return 0;
+  // Beyond this the sum of losses has less than 1e-7 of delta: the Chernoff bound is the classic conversion.
+  const double reach = 1.2 * accountant.spent(1e-7 * run.delta, Conversion::classic).epsilon;
+  if (!std::isfinite(reach)) failf("tight_epsilon", "the Renyi divergences of these steps have no finite bound");
+  const StepLoss loss{run.sampling_rate, run.noise_multiplier};
+  const auto away = [&](double y) { return loss.taken_away(y); };
+  const auto added = [&](double y) { return loss.added(y); };
+  return std::max(composed_epsilon(away, loss.mean(true), run, reach, grid_points),
+                  composed_epsilon(added, loss.mean(false), run, reach, grid_points));
+}
+
+double gaussian_mechanism_epsilon(double s, double delta) {
+  if (!(s > 0) || !std::isfinite(s))
+    failf("gaussian_mechanism_epsilon", "a noise multiplier of {}; it must be positive", s);
+  if (!(delta > 0 && delta < 1))
+    failf("gaussian_mechanism_epsilon", "a delta of {}; it must be between 0 and 1", delta);
+  // In logarithms, so that e^epsilon does not overflow.
+  const auto above = [&](double epsilon) {
+    const double left = normal_cdf(1 / (2 * s) - epsilon * s);
+    return left - std::exp(epsilon + log_normal_cdf(-1 / (2 * s) - epsilon * s)) > delta;
+  };
+  if (!above(0)) return 0;
+  double low = 0, high = 1;
+  while (above(high)) low = high, high *= 2;
+  for (double middle = 0.5 * (low + high); low < middle && middle < high; middle = 0.5 * (low + high))
+    (above(middle) ? low : high) = middle;
   return high;
 }
 
