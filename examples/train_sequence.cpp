@@ -94,7 +94,7 @@ void adding_table(training::Run& run, Settings settings) {
   report::Figure curves("The adding problem: mean squared error on validation sequences");
   std::vector<report::Panel*> panels;
   for (const auto& [start, init] : starts)
-    panels.push_back(&curves.panel("recurrent weights: " + start).x_label("step").log_y().horizontal(1.0 / 6, "always 1"));
+    panels.push_back(&curves.panel("recurrent weights: " + start).x_label("step").log_y().y_range(0.001, 0.5).horizontal(1.0 / 6, "always 1"));
   for (const std::string& activation : activations) {
     std::vector<report::Cell> row{activation};
     for (std::size_t i = 0; i < starts.size(); ++i) {

@@ -90,6 +90,16 @@ void measure_kind(std::vector<Row>& all, const std::string& name, LayerOptions o
       }
   options.batch_first = options.bias = false;
   all.push_back(measure(name + " from zeros, one sample, no bias", Layers{4, 5, options}, {{6, 1, 4}}));
+  options.bidirectional = options.bias = true;
+  for (const auto& [depth, batch_first] : {std::pair<Index, bool>{1, false}, {2, false}, {2, true}}) {
+    options.num_layers = depth;
+    options.batch_first = batch_first;
+    all.push_back(
+        measure(name + ", both ways, " + std::to_string(depth) + " layers" + (batch_first ? ", batch first" : ""),
+                Layers{4, 5, options}, shapes(batch_first ? Shape{3, 6, 4} : Shape{6, 3, 4}, {2 * depth, 3, 5})));
+  }
+  options.batch_first = options.bias = false;
+  all.push_back(measure(name + " from zeros, both ways, no bias", Layers{4, 5, options}, {{6, 1, 4}}));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "gradus/nn/recurrent.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "gradus/autograd/tape.hpp"
@@ -72,6 +73,43 @@ TEST_CASE("layers over a sequence are cells in a loop") {
   CHECK(largest_difference(h_n[0], state.h) < 1e-14);
   CHECK(largest_difference(c_n[0], state.c) < 1e-14);
   CHECK(largest_difference(cell(x[0]), output[0]) < 1e-14);
+}
+
+TEST_CASE("both ways: the second half is the same map over the reversed sequence") {
+  nn::GRU both = in_double(nn::GRU{4, 6, {.batch_first = true, .bidirectional = true}}),
+          one = in_double(nn::GRU{4, 6, {.batch_first = true}});
+  const Tensor x = normal_numbers({3, 5, 4}, 1), h_0 = normal_numbers({2, 3, 6}, 2);
+  const auto [output, h_n] = both.run(x, h_0);
+  REQUIRE(output.shape() == Shape{3, 5, 12});
+  REQUIRE(h_n.shape() == Shape{2, 3, 6});
+  for (const Index side : {0, 1}) {
+    one.layers[0] = both.layers[std::size_t(side)];
+    const auto turned = [&](const Tensor& y) {
+      std::vector<Tensor> steps = unbind(y, 1);
+      if (side == 1) std::reverse(steps.begin(), steps.end());
+      return stack(steps, 1);
+    };
+    const auto [part, last] = one.run(turned(x), h_0.slice(0, side, side + 1));
+    CHECK(largest_difference(output.slice(2, 6 * side, 6 * side + 6), turned(part)) < 1e-14);
+    CHECK(largest_difference(h_n.slice(0, side, side + 1), last) < 1e-14);
+  }
+}
+
+TEST_CASE("both ways: names, empty sequences, errors") {
+  nn::LSTM lstm{3, 4, {.num_layers = 2, .bias = false, .bidirectional = true}};
+  std::vector<std::string> names;
+  for (const auto& [name, parameter] : lstm.named_parameters()) names.push_back(name);
+  CHECK(names == std::vector<std::string>{"weight_ih_l0", "weight_hh_l0", "weight_ih_l0_reverse", "weight_hh_l0_reverse",
+                                          "weight_ih_l1", "weight_hh_l1", "weight_ih_l1_reverse", "weight_hh_l1_reverse"});
+  CHECK(lstm.layers[2].weight_ih.shape() == Shape{16, 8});
+  CHECK(lstm(zeros({0, 2, 3})).shape() == Shape{0, 2, 8});
+  CHECK(lstm(zeros({5, 0, 3})).shape() == Shape{5, 0, 8});
+  CHECK(lstm.run(zeros({1, 2, 3})).c_n.shape() == Shape{4, 2, 4});
+  check_error(
+      [&] {
+        (void)lstm.run(zeros({5, 7, 3}), {zeros({2, 7, 4}), zeros({4, 7, 4})});
+      },
+      {"LSTM", "h_0 has shape (2, 7, 4)", "(2 layers, N, hidden) = (4, 7, 4)"});
 }
 
 TEST_CASE("an RNN takes any activation") {
@@ -218,6 +256,8 @@ TEST_CASE("recurrent layers have derivatives of any order, with respect to every
         return all(output, h * c);
       },
       parameters(4, false));
+  nn::RNN both = in_double(nn::RNN{2, 2, {.activation = "elu", .num_layers = 2, .bidirectional = true}});
+  check_derivatives([&](const std::vector<Tensor>& in) { return both(in[0]); }, {leaf({3, 2, 2})});
   nn::GRU deep = in_double(nn::GRU{2, 3, {.num_layers = 2}});
   check_derivatives([&](const std::vector<Tensor>& in) { return deep(in[0]); }, {leaf({3, 1, 2})});
 }

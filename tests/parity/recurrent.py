@@ -68,3 +68,8 @@ for name, layers, cell, options in kinds:
                 case("%s, %d layers, length %d%s" % (name, depth, length, ", batch first" if batch_first else ""),
                      layers(4, 5, depth, batch_first=batch_first, **options), [x] + [(depth, 3, 5)] * states)
     case(name + " from zeros, one sample, no bias", layers(4, 5, 2, bias=False, **options), [(6, 1, 4)])
+    for depth, batch_first in [(1, False), (2, False), (2, True)]:
+        case("%s, both ways, %d layers%s" % (name, depth, ", batch first" if batch_first else ""),
+             layers(4, 5, depth, batch_first=batch_first, bidirectional=True, **options),
+             [(3, 6, 4) if batch_first else (6, 3, 4)] + [(2 * depth, 3, 5)] * states)
+    case(name + " from zeros, both ways, no bias", layers(4, 5, 2, bias=False, bidirectional=True, **options), [(6, 1, 4)])

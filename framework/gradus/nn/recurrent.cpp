@@ -1,5 +1,6 @@
 #include "gradus/nn/recurrent.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -138,15 +139,18 @@ RecurrentLayers::RecurrentLayers(const char* name, Index gates, Index input_size
       name_(name),
       input_size_(input_size),
       hidden_size_(hidden_size),
-      batch_first_(options.batch_first) {
+      batch_first_(options.batch_first),
+      directions_(options.bidirectional ? 2 : 1) {
   if (options.num_layers < 1) failf(name, "{} layers; at least 1 is needed", options.num_layers);
-  for (Index i = 0; i < options.num_layers; ++i)
-    layers.push_back(make_parameters(name, gates, i == 0 ? input_size : hidden_size, hidden_size, options.bias,
-                                     options.recurrent_init));
+  const auto directions = Index(directions_);
+  for (Index i = 0; i < options.num_layers * directions; ++i)
+    layers.push_back(make_parameters(name, gates, i < directions ? input_size : directions * hidden_size, hidden_size,
+                                     options.bias, options.recurrent_init));
 }
 
 void RecurrentLayers::visit(Visitor& v) {
-  for (std::size_t i = 0; i < layers.size(); ++i) visit_parameters(v, layers[i], "_l" + std::to_string(i));
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    visit_parameters(v, layers[i], "_l" + std::to_string(i / directions_) + (i % directions_ == 1 ? "_reverse" : ""));
   v("dropout", dropout);
 }
 
@@ -161,8 +165,8 @@ std::vector<Tensor> RecurrentLayers::initial(const char* what, const Tensor& sta
   if (!state.defined())
     return std::vector<Tensor>(layers.size(), zeros({shape[1], hidden_size_}, {.dtype = x.dtype()}));
   if (state.shape() != shape)
-    failf(name_, "{} has shape {}; an input of shape {} needs (layers, N, hidden) = {}", what, state.shape(), x.shape(),
-          shape);
+    failf(name_, "{} has shape {}; an input of shape {} needs ({}layers, N, hidden) = {}", what, state.shape(), x.shape(),
+          directions_ == 2 ? "2 " : "", shape);
   check_same_dtype(name_, state, x);
   return unbind(state);
 }
@@ -171,11 +175,21 @@ Tensor RecurrentLayers::run_layers(const Tensor& x, bool adds_both,
                                    const std::function<Tensor(std::size_t layer, const Tensor& projected)>& step) {
   const Index time = batch_first_ ? 1 : 0;
   Tensor y = x;
-  for (std::size_t layer = 0; layer < layers.size(); ++layer) {
-    const Tensor projected = project(layer == 0 ? y : dropout(y), layers[layer], adds_both);
-    std::vector<Tensor> steps = unbind(projected, time);
-    for (Tensor& at : steps) at = step(layer, at);
-    y = steps.empty() ? projected.slice(2, 0, hidden_size_) : stack(steps, time);
+  for (std::size_t first = 0; first < layers.size(); first += directions_) {
+    const Tensor input = first == 0 ? y : dropout(y);
+    std::vector<Tensor> sides;
+    for (std::size_t layer = first; layer < first + directions_; ++layer) {
+      const Tensor projected = project(input, layers[layer], adds_both);
+      std::vector<Tensor> steps = unbind(projected, time);
+      const auto turn = [&] {
+        if (layer > first) std::reverse(steps.begin(), steps.end());
+      };
+      turn();
+      for (Tensor& at : steps) at = step(layer, at);
+      turn();
+      sides.push_back(steps.empty() ? projected.slice(2, 0, hidden_size_) : stack(steps, time));
+    }
+    y = sides.size() == 1 ? sides[0] : cat(sides, 2);
   }
   return y;
 }
@@ -186,6 +200,7 @@ RNN::RNN(Index input_size, Index hidden_size, const Options& options)
                        .bias = options.bias,
                        .batch_first = options.batch_first,
                        .dropout = options.dropout,
+                       .bidirectional = options.bidirectional,
                        .recurrent_init = options.recurrent_init}),
       activation(nn::activation(options.activation)) {}
 

@@ -115,6 +115,7 @@ struct RecurrentOptions {
   bool bias = true;
   bool batch_first = false;  ///< x and output (N, T, ...); states are (layers, N, hidden) in any case
   double dropout = 0.0;      ///< of each layer's output but the last one's, in training
+  bool bidirectional = false;  ///< each layer reads the sequence from its end as well; features are twice as many
   RecurrentInit recurrent_init = RecurrentInit::pytorch;
 };
 struct RNNOptions {
@@ -123,14 +124,18 @@ struct RNNOptions {
   bool bias = true;
   bool batch_first = false;
   double dropout = 0.0;
+  bool bidirectional = false;
   RecurrentInit recurrent_init = RecurrentInit::pytorch;
 };
 
 /// What RNN, GRU and LSTM have in common. Parameters "weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0",
-/// "weight_ih_l1", ...
+/// "weight_ih_l1", ... With `bidirectional` each layer has a second set, "weight_ih_l0_reverse", ..., that reads the
+/// sequence from its end (Schuster and Paliwal, "Bidirectional recurrent neural networks", 1997); its output at a time
+/// step stands behind that of the first, and both are the next layer's input. States are those of layer 0, layer 0 in
+/// reverse, layer 1, ..., so "layers" in their shapes counts both.
 class RecurrentLayers : public Module {
  public:
-  std::vector<RecurrentParameters> layers;
+  std::vector<RecurrentParameters> layers;  ///< in the order of the states
   Dropout dropout;
 
   void visit(Visitor& v) override;
@@ -150,10 +155,12 @@ class RecurrentLayers : public Module {
   const char* name_;  // for messages
   Index input_size_, hidden_size_;
   bool batch_first_;
+  std::size_t directions_;
 };
 
 struct RecurrentResult {
-  Tensor output;  ///< h of the last layer at each time step: (T, N, hidden), or (N, T, hidden) with batch_first
+  Tensor output;  ///< h of the last layer at each time step: (T, N, hidden), or (N, T, hidden) with batch_first;
+                  ///< (..., 2 hidden) with bidirectional
   Tensor h_n;     ///< h of each layer after the last time step: (layers, N, hidden)
 };
 struct LSTMResult {
