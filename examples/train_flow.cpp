@@ -27,7 +27,7 @@ namespace {
 
 struct Settings {
   std::string data = "two_moons", model = "real_nvp";
-  Index samples = 2000, test_samples = 5000, layers = 8, width = 64, grid = 600;
+  Index samples = 2000, test_samples = 5000, layers = 8, width = 64, grid = 1000;
   double noise = 0.05, box = 4, weight_decay = 0.01, jitter = 0.03;
 };
 
@@ -116,9 +116,11 @@ void learn(training::Run& run, const Settings& settings) {
   const auto jitter = [&](const Tensor& x, Generator& generator) { return x + settings.jitter * randn(x.shape(), {.generator = &generator}); };
   data::DataLoader loader{train_set, {.batch_size = options.batch_size, .shuffle = true, .seed = options.seed, .transform = jitter}};
   optim::CosineAnnealingLR schedule{optimizer, {.T_max = options.epochs * loader.size()}};
+  optim::EMA ema{net.parameters(), {.decay = 0.99, .warm_up = true}};
   train::FitOptions fit{.validation = &validation, .loss = [](const Tensor& log_p, const Tensor&) { return -mean(log_p); }, .schedule = &schedule, .keep_best = true};
   fit.metric = [](const Tensor& log_p, const Tensor&) { return mean(log_p).item(); };
   fit.clip_norm = 5;
+  fit.ema = &ema, fit.validate_average = true;
   run.fit(net, optimizer, loader, fit, "log-likelihood");
 
   // The estimate has the validation points as well. The truth is a hill of the noise's width on each point without noise; 40000 of
