@@ -97,6 +97,11 @@ Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const
     failf(layer, "key_padding_mask has shape {}; keys of shape {} need (N, key length) = {}",
           mask.key_padding_mask.shape(), key.shape(), Shape{batch, keys});
 
+  const bool one_source = query.impl() == key.impl() && key.impl() == value.impl();
+  if (one_source && !mask.key_padding_mask.defined() && !(dropout.training() && dropout.p() > 0))
+    return out_proj(functional::self_attention(functional::linear(query, in_proj_weight, in_proj_bias), heads_,
+                                               {.causal = causal_}));
+
   const Tensor q = project(query, 0) * (1 / std::sqrt(double(width_ / heads_))), k = project(key, 1),
                v = project(value, 2);
   Tensor weights = matmul(q, k, {.transpose_b = true});

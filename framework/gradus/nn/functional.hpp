@@ -102,6 +102,14 @@ Tensor group_norm(const Tensor& x, Index groups, const Tensor& weight = {}, cons
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight = {},
                   const Tensor& bias = {}, bool training = false, double momentum = 0.1, double eps = 1e-5);
 
+struct SelfAttentionOptions {
+  bool causal = false;  ///< place i sees the places up to i only
+};
+/// softmax(Q K^T / sqrt(width / heads)) V in each head (Vaswani et al. 2017, section 3.2), for queries, keys and values side by side: qkv
+/// (N, length, 3 width) -> (N, length, width); head h has the h-th part of each width. Keeps qkv and two numbers for each query of each
+/// head; the weights are computed again for the gradient (Dao et al., "FlashAttention", 2022, section 3.1).
+Tensor self_attention(const Tensor& qkv, Index heads, const SelfAttentionOptions& options = {});
+
 /// In training, each element becomes 0 with probability p, and the others are divided by 1 - p. The choice takes no
 /// memory: it is drawn again for the gradient, from its place in `generator` (default: the default stream for dropout).
 Tensor dropout(const Tensor& x, double p = 0.5, bool training = true, Generator* generator = nullptr);
