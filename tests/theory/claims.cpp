@@ -146,6 +146,11 @@ TEST_CASE("distillation") {
   CHECK(distillation(teacher, student, 1e6).scaled ==
         doctest::Approx(distillation_limit(teacher, student)).epsilon(1e-5));
   CHECK(distillation(teacher, teacher, 3).divergence == 0);
+  // The example of the claims: up to shifts these logits.
+  const std::vector<double> wise{2, 1, 0.5, -1}, eager{1, 1.5, 0, -0.5};
+  CHECK(distillation(wise, eager, 2).divergence == doctest::Approx(0.0574179).epsilon(1e-6));
+  CHECK(distillation(wise, eager, 2).scaled == doctest::Approx(0.2296718).epsilon(2e-7));
+  CHECK(distillation_limit(wise, eager) == doctest::Approx(27.0 / 128).epsilon(1e-15));
   // Two classes, by hand: q = 1/2, p = 1/4.
   const Distillation two = distillation({0, 0}, {0, std::log(3.0)}, 1);
   CHECK(two.divergence == doctest::Approx(0.5 * std::log(2.0) + 0.5 * std::log(2.0 / 3)));

@@ -292,6 +292,30 @@ TEST_CASE("dropout") {
   check_contains(thrown([] { (void)dropout_moments(function("gelu"), 0); }), {"dropout_moments", "0"});
 }
 
+TEST_CASE("GELU as the mean of a gate, and layer normalisation of whatever activation") {
+  const auto gelu = function("gelu");
+  for (const double x : {-3.0, -0.2, 0.0, 1.4}) {
+    CHECK(gaussian_gate_moments(x).mean == doctest::Approx(gelu(x)).epsilon(1e-14));
+    const double open = gelu(x) / (x == 0 ? 1 : x);
+    if (x != 0) CHECK(gaussian_gate_moments(x).variance == doctest::Approx(x * x * open * (1 - open)).epsilon(1e-13));
+  }
+  std::mt19937_64 bits(2);
+  std::normal_distribution<double> normal;
+  constexpr int n = 4, trials = 20'000;
+  double mean = 0, square = 0, product = 0;
+  for (int t = 0; t < trials; ++t) {
+    double x[n], average = 0, variance = 0;
+    for (double& v : x) v = gelu(normal(bits)), average += v / n;
+    for (const double v : x) variance += (v - average) * (v - average) / n;
+    const double a = (x[0] - average) / std::sqrt(variance), b = (x[1] - average) / std::sqrt(variance);
+    mean += a / trials, square += a * a / trials, product += a * b / trials;
+  }
+  CHECK(std::abs(mean) < 4 / std::sqrt(double(trials)));
+  CHECK(square == doctest::Approx(1).epsilon(0.03));
+  CHECK(std::abs(product - layer_norm_covariance(n)) < 4 / std::sqrt(double(trials)));
+  check_contains(thrown([] { (void)layer_norm_covariance(1); }), {"layer_norm_covariance", "1"});
+}
+
 TEST_CASE("misuse of the mean field") {
   const auto f = function("gelu");
   check_contains(thrown([&] { (void)variance_map(f, 1, {-1, 0}); }), {"variance_map", "-1"});

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "gradus/core/format.hpp"
+#include "gradus/theory/gaussian.hpp"
 #include "gradus/theory/kernels.hpp"
 #include "gradus/theory/lipschitz.hpp"
 #include "gradus/theory/moments.hpp"
@@ -229,6 +230,16 @@ DropoutMoments dropout_moments(const Function& f, double keep, double q) {
     failf("dropout_moments", "a chance of {} to be kept; it must be above 0, at most 1", keep);
   const Moments m = gaussian_moments(f, {.variance = q});
   return {keep * m.mean, keep * m.second, m.mean, m.second / keep - m.mean * m.mean};
+}
+
+GateMoments gaussian_gate_moments(double x) {
+  const double open = normal_cdf(x);
+  return {x * open, x * x * open * normal_cdf(-x)};
+}
+
+double layer_norm_covariance(Index n) {
+  if (n < 2) failf("layer_norm_covariance", "{} inputs; at least 2 are needed", n);
+  return -1 / double(n - 1);
 }
 
 }  // namespace gradus::theory

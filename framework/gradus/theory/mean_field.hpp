@@ -151,4 +151,17 @@ struct DropoutMoments {
 /// Of f(X), X ~ N(0, q), times an independent Bernoulli variable. Throws unless 0 < keep <= 1.
 DropoutMoments dropout_moments(const activations::Function& f, double keep, double q = 1);
 
+struct GateMoments {
+  double mean;      ///< x Phi(x), which is gelu(x)
+  double variance;  ///< x^2 Phi(x) Phi(-x)
+};
+
+/// Of x B, B Bernoulli with chance Phi(x): GELU is the mean of a gate that depends on its input, unlike dropout's.
+GateMoments gaussian_gate_moments(double x);
+
+/// The covariance of two outputs of layer normalisation over n exchangeable inputs (eps 0, no affine part), whatever
+/// the activation before it: outputs have mean 0 and variance 1 because they add up to 0 and their squares to n, and so
+/// covariance -1 / (n - 1). Throws for n < 2.
+double layer_norm_covariance(Index n);
+
 }  // namespace gradus::theory

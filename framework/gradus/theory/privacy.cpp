@@ -23,17 +23,17 @@ void check(const char* operation, const SubsampledGaussian& step) {
     failf(operation, "a noise multiplier of {}; it must be finite and not negative", step.noise_multiplier);
 }
 
-double log_binomial(double n, double k) { return std::lgamma(n + 1) - std::lgamma(k + 1) - std::lgamma(n - k + 1); }
-
 // log(e^x - 1).
 double log_expm1(double x) { return x > 1 ? x + std::log1p(-std::exp(-x)) : std::log(std::expm1(x)); }
 
 // log A for a whole order, from the logarithms of the terms of A - 1.
 double log_moment_whole(double q, double s, double order) {
   std::vector<double> logs;
-  for (double k = 2; k <= order; ++k)
-    logs.push_back(log_binomial(order, k) + (order - k) * std::log1p(-q) + k * std::log(q) +
-                   log_expm1(k * (k - 1) / (2 * s * s)));
+  double choose = std::log(order);  // log C(order, k)
+  for (double k = 2; k <= order; ++k) {
+    choose += std::log((order - k + 1) / k);
+    logs.push_back(choose + (order - k) * std::log1p(-q) + k * std::log(q) + log_expm1(k * (k - 1) / (2 * s * s)));
+  }
   const double most = *std::max_element(logs.begin(), logs.end());
   double sum = 0;
   for (const double log : logs) sum += std::exp(log - most);
