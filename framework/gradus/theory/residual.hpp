@@ -1,0 +1,28 @@
+#pragma once
+// Residual blocks one after another.
+#include <vector>
+
+#include "gradus/activations/function.hpp"
+#include "gradus/theory/mean_field.hpp"
+
+namespace gradus::theory {
+
+struct ResidualStack {
+  std::vector<double> variance;  ///< q before each block, and after the last: blocks + 1 numbers
+  double gain;                   ///< the mean squared singular value of the whole Jacobian
+};
+
+/// Of `blocks` blocks x <- x + W_2 f(W_1 x) with weights of their own, q = sigma_1^2 |x|^2 / n starting at options.variance. The two
+/// terms are uncorrelated, so that |x|^2 grows by |W_2 f|^2 and
+///   q <- q + sigma_1^2 sigma_2^2 E f(X)^2,   X ~ N(0, q),
+/// and the gain is the product of residual_gain at these q. Exact for infinite width; else up to terms of order 1 / n, since |x|^2
+/// fluctuates and gradients are not quite independent of x. Throws as residual_gain, and for a negative number of blocks.
+ResidualStack residual_stack(const activations::Function& f, int blocks, const ResidualOptions& options = {});
+
+/// The limit of |det J|^(2/n), the geometric mean of the squared singular values of J = I + W_2 diag(f') W_1, as n and h grow. The
+/// eigenvalues lambda of W_2 diag(f') W_1 lie in a disk of squared radius r^2 = sigma_1^2 sigma_2^2 E f'^2, evenly in all directions
+/// (W_2 turned has the same law as W_2), and the mean of log|1 + lambda| over a circle inside the unit disk is 0 (log|1 + z| is harmonic
+/// there). So it is 1, whatever f: volumes are kept although the mean square grows. Throws for r > 1, where the law of the radii matters.
+double residual_geometric_gain(const activations::Function& f, const ResidualOptions& options = {});
+
+}  // namespace gradus::theory
