@@ -87,10 +87,14 @@ void pack_transposed(const T* from, Index row, int count, int width, Index k, T*
 template <class T>
 void pack_straight(const T* from, Index row, int count, int width, Index k, T* out) {
   constexpr int size = Batch<T>::size;
-  for (Index p = 0; p < k; ++p)
-    for (int lane = 0; lane < width; lane += size)
-      Batch<T>::load_partial(from + p * row + lane, std::clamp(count - lane, 0, size))
-          .store_partial(out + p * width + lane, std::min(size, width - lane));
+  for (int lane = 0; lane < width; lane += size) {
+    const int lanes = std::min(size, width - lane), filled = std::clamp(count - lane, 0, lanes);
+    if (filled == size)
+      for (Index p = 0; p < k; ++p) Batch<T>::load(from + p * row + lane).store(out + p * width + lane);
+    else
+      for (Index p = 0; p < k; ++p)
+        Batch<T>::load_partial(from + p * row + lane, filled).store_partial(out + p * width + lane, lanes);
+  }
 }
 
 template <class T>
@@ -103,9 +107,17 @@ void pack(bool along_k, const T* from, Index row, int count, int width, Index k,
 
 // -- tiles
 
+// The part of op(a) for a tile. Element (r, p) is data[p * step + r]: packed, or a matrix that is to be transposed,
+// where it lies; or, with rows apart, data[r * step + p]: a matrix where it lies.
+template <class T>
+struct Left {
+  const T* data;
+  Index step;
+};
+
 // R rows and N batches of c, of which the first `columns` columns exist.
-template <class T, int R, int N>
-void tile(Index k, const T* a, const T* b, bool add, T* c, Index c_row, Index columns) {
+template <class T, bool rows_apart, int N, int R>
+void tile(Index k, Left<T> a, const T* b, bool add, T* c, Index c_row, Index columns) {
   using V = Batch<T>;
   V sums[R][N];
   for (int r = 0; r < R; ++r) __builtin_prefetch(c + r * c_row, 1);
@@ -113,16 +125,23 @@ void tile(Index k, const T* a, const T* b, bool add, T* c, Index c_row, Index co
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
     for (int v = 0; v < N; ++v) sums[r][v] = V(0);
-  for (Index p = 0; p < k; ++p, a += R, b += N * V::size) {
+  // Addresses have a base and an index of one or two steps, so that a base serves three rows.
+  constexpr int bases = rows_apart ? (R + 2) / 3 : 1;
+  const T* base[bases];
+#pragma GCC unroll 14
+  for (int i = 0; i < bases; ++i) base[i] = a.data + 3 * i * a.step;
+  for (Index p = 0; p < k; ++p, b += N * V::size) {
     V right[N];
 #pragma GCC unroll 2
     for (int v = 0; v < N; ++v) right[v] = V::load_aligned(b + v * V::size);
 #pragma GCC unroll 14
     for (int r = 0; r < R; ++r) {
-      const V left(a[r]);
+      const V left(rows_apart ? base[r / 3 % bases][r % 3 * a.step] : base[0][r]);
 #pragma GCC unroll 2
       for (int v = 0; v < N; ++v) sums[r][v] = fma(left, right[v], sums[r][v]);
     }
+#pragma GCC unroll 14
+    for (int i = 0; i < bases; ++i) base[i] += rows_apart ? 1 : a.step;
   }
 #pragma GCC unroll 14
   for (int r = 0; r < R; ++r)
@@ -138,17 +157,31 @@ void tile(Index k, const T* a, const T* b, bool add, T* c, Index c_row, Index co
 }
 
 template <class T>
-using Tile = void (*)(Index, const T*, const T*, bool, T*, Index, Index);
-
-template <class T, int N, int... R>
-constexpr std::array<Tile<T>, sizeof...(R)> tiles_of(std::integer_sequence<int, R...>) {
-  return {tile<T, R + 1, N>...};
-}
-// tiles[N - 1][R - 1]
+using Tile = void (*)(Index, Left<T>, const T*, bool, T*, Index, Index);
 template <class T>
-constexpr std::array<std::array<Tile<T>, tile_rows>, tile_batches> tiles = {
-    tiles_of<T, 1>(std::make_integer_sequence<int, tile_rows>()),
-    tiles_of<T, 2>(std::make_integer_sequence<int, tile_rows>())};
+using TilesByRows = std::array<Tile<T>, tile_rows>;
+
+template <class T, bool rows_apart, int N, int... R>
+constexpr TilesByRows<T> tiles_of(std::integer_sequence<int, R...>) {
+  return {tile<T, rows_apart, N, R + 1>...};
+}
+template <class T, bool rows_apart>
+constexpr std::array<TilesByRows<T>, tile_batches> tiles_by_batches() {
+  constexpr std::make_integer_sequence<int, tile_rows> rows;
+  return {tiles_of<T, rows_apart, 1>(rows), tiles_of<T, rows_apart, 2>(rows)};
+}
+// tiles[rows apart][N - 1][R - 1]
+template <class T>
+constexpr std::array<std::array<TilesByRows<T>, tile_batches>, 2> tiles = {tiles_by_batches<T, false>(),
+                                                                           tiles_by_batches<T, true>()};
+
+// Whether a is used where it lies: not when its elements are read often, and not when they share too few sets of the
+// cache, or too many pages.
+template <class T>
+bool in_place(bool transpose_a, Index n, Index a_row) {
+  const Index bytes = a_row * Index(sizeof(T));
+  return n <= 512 && (transpose_a ? bytes < 4096 : bytes % 2048 != 0);
+}
 
 template <class T>
 class Workspace {
@@ -175,7 +208,8 @@ void product(bool transpose_a, bool transpose_b, Index m, Index n, Index k, cons
   constexpr Index size = Batch<T>::size, panel = tile_batches * size;
   const Index depths = parts_of(k, depth), bands = parts_of(m, block_rows);
   const Index most_k = parts_of(k, depths), most_rows = parts_of(m, bands);
-  const Workspace<T> packed_a(most_rows * most_k);
+  const bool lies = in_place<T>(transpose_a, n, a_row), rows_apart = lies && !transpose_a;
+  const Workspace<T> packed_a(lies ? 0 : most_rows * most_k);
   const Workspace<T> packed_b(parts_of(std::min(n, block_columns), panel) * panel * most_k);
   for (Index left = 0; left < n; left += block_columns) {
     const Index columns = std::min(block_columns, n - left);
@@ -188,17 +222,18 @@ void product(bool transpose_a, bool transpose_b, Index m, Index n, Index k, cons
       for (Index band = 0; band < bands; ++band) {
         const Index top = start_of(m, bands, band), rows = start_of(m, bands, band + 1) - top,
                     count = parts_of(rows, tile_rows);
-        for (Index t = 0; t < count; ++t) {
+        const auto part_of_a = [&](Index i) { return a + (transpose_a ? p * a_row + top + i : (top + i) * a_row + p); };
+        for (Index t = 0; t < count && !lies; ++t) {
           const Index i = start_of(rows, count, t), height = start_of(rows, count, t + 1) - i;
-          pack(!transpose_a, a + (transpose_a ? p * a_row + top + i : (top + i) * a_row + p), a_row, int(height),
-               int(height), inner, packed_a.data() + i * inner);
+          pack(!transpose_a, part_of_a(i), a_row, int(height), int(height), inner, packed_a.data() + i * inner);
         }
         for (Index j = 0; j < columns; j += panel)
           for (Index t = 0; t < count; ++t) {
             const Index i = start_of(rows, count, t), height = start_of(rows, count, t + 1) - i;
-            tiles<T>[std::size_t(batches_of(j) - 1)][std::size_t(height - 1)](
-                inner, packed_a.data() + i * inner, packed_b.data() + j * inner, add || d > 0,
-                c + (top + i) * c_row + left + j, c_row, columns - j);
+            const Left<T> part = lies ? Left<T>{part_of_a(i), a_row} : Left<T>{packed_a.data() + i * inner, height};
+            tiles<T>[rows_apart][std::size_t(batches_of(j) - 1)][std::size_t(height - 1)](
+                inner, part, packed_b.data() + j * inner, add || d > 0, c + (top + i) * c_row + left + j, c_row,
+                columns - j);
           }
       }
     }
