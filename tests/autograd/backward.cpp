@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "gradus/autograd/observer.hpp"
 #include "gradus/autograd/record.hpp"
 #include "gradus/ops/ops.hpp"
 #include "gradus/tensor/factories.hpp"
@@ -135,6 +136,61 @@ TEST_CASE("two leaves never share a gradient that can be changed in place") {
   const Tensor result = grad(a, a, {.grad_output = seed});
   seed.mul_(2);
   CHECK(result[0].item() == 7);
+}
+
+TEST_CASE("a rule adds to what has arrived where nobody else sees it") {
+  int sums = 0;
+  const auto doubled = [&](const Tensor& x) {
+    return autograd::record("doubled", (x.detach() * 2.0), {x}, [&sums](const Tensor& g, const autograd::Step& step) {
+      Tensor* sum = step.sum(0);
+      if (sum == nullptr) return autograd::Grads{g * 2.0};
+      ++sums;
+      sum->add_(g, 2);
+      return autograd::Grads{Tensor{}};
+    });
+  };
+  const Tensor x = ones({3}, {.requires_grad = true}), seed = ones({3});
+  (doubled(x) + doubled(x) + doubled(x)).backward(seed);
+  CHECK(sums == 2);
+  CHECK(allclose(x.grad(), 6 * ones({3})));
+  // Another pass starts anew: what a leaf holds is its own.
+  const Tensor held = x.grad();
+  doubled(x).backward(seed);
+  CHECK(sums == 2);
+  CHECK(allclose(held, 6 * ones({3})));
+  CHECK(allclose(x.grad(), 8 * ones({3})));
+  // The seed reaches x first, and is somebody else's.
+  x.zero_grad();
+  (doubled(x) + x).backward(seed);
+  CHECK(allclose(seed, ones({3})));
+  CHECK(allclose(x.grad(), 3 * ones({3})));
+  // A recorded pass, and one that is looked at, get every gradient.
+  sums = 0;
+  x.zero_grad();
+  (doubled(x) + doubled(x)).backward(seed, {.create_graph = true});
+  autograd::Observer observer;
+  (doubled(x) + doubled(x)).backward(seed);
+  CHECK(sums == 0);
+  CHECK(allclose(x.grad(), 8 * ones({3})));
+  x.zero_grad();
+}
+
+TEST_CASE("products add their gradients to those of other uses") {
+  Generator generator(5);
+  const TensorOptions options{.dtype = float64, .requires_grad = true, .generator = &generator};
+  const Tensor w = randn({4, 4}, options), start = randn({3, 4}, options);
+  const auto states = [&] {
+    Tensor h = start, total = start;
+    for (int t = 0; t < 4; ++t) {
+      h = t % 2 == 0 ? matmul(h, w) : matmul(h, w, {.transpose_b = true});
+      total = total + h + matmul(w, h, {.transpose_b = true}).t();
+    }
+    return square(total).sum();
+  };
+  const std::vector<Tensor> plain = grad(states(), {w, start}),
+                            recorded = grad(states(), {w, start}, {.create_graph = true});
+  for (std::size_t i = 0; i < 2; ++i)
+    CHECK(allclose(plain[i], recorded[i].detach(), {.rtol = 1e-13, .atol = 0}));
 }
 
 TEST_CASE("accumulation goes on after a recorded backward") {

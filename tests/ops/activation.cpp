@@ -131,6 +131,38 @@ TEST_CASE("the fused and the recorded backward pass give the same bits, on one t
     }
 }
 
+TEST_CASE("gradients of derivatives with factors: in one pass, and recorded, and added to what others have sent") {
+  const int threads = num_threads();
+  for (const activations::Function& f : all()) {
+    CAPTURE(f.name());
+    const Tensor x = smooth_points(f);
+    Generator generator(3);
+    const TensorOptions options{.dtype = float64, .requires_grad = true, .generator = &generator};
+    const Tensor a = randn(x.shape(), options), b = randn(x.shape(), options);
+    // a b f'' + a f' + 2 f: every input has several uses.
+    const auto value = [&](const std::vector<Tensor>& in) {
+      const Tensor y = activate(f, in[0]);
+      const Tensor slope = grad(y, in[0], {.grad_output = in[1], .create_graph = true});
+      const Tensor curvature = grad(slope, in[0], {.grad_output = in[2], .create_graph = true});
+      return curvature + slope + y + activate(f, in[0]);
+    };
+    const GradcheckResult result = gradcheck(value, {x, a, b});
+    CHECK_MESSAGE(result.ok, result.message);
+    const std::vector<Tensor> recorded = grad(value({x, a, b}).sum(), {x, a, b}, {.create_graph = true});
+    std::vector<std::vector<Tensor>> fused;
+    for (const int n : {1, 2}) {
+      set_num_threads(n);
+      fused.push_back(grad(value({x, a, b}).sum(), {x, a, b}));
+    }
+    set_num_threads(threads);
+    for (std::size_t i = 0; i < 3; ++i) {
+      CAPTURE(i);
+      CHECK(allclose(fused[0][i], recorded[i].detach(), {.rtol = 1e-12, .atol = 1e-14}));
+      CHECK(same(fused[0][i], fused[1][i]));
+    }
+  }
+}
+
 TEST_CASE("gradients and second gradients are finite at extreme inputs") {
   for (const DType dtype : {float32, float64})
     for (const activations::Function& f : all()) {

@@ -17,6 +17,11 @@ namespace {
 
 std::atomic<std::uint64_t> last_pass{0};
 
+// A sum that nobody else looks at, the tape included, may be changed in place.
+bool exclusive(const Tensor& sum) {
+  return !is_recording() && !sum.requires_grad() && sum.impl()->count.value() == 1 && sum.impl()->storage->owners() == 1;
+}
+
 // Gradients are scaled and clipped in place, so two leaves must not share one: a copy, unless this is the only handle to it. What is
 // on the tape cannot be changed in place and may be shared.
 Tensor own(const Tensor& gradient) {
@@ -89,7 +94,7 @@ class Pass {
           if (i < 64) needs |= std::uint64_t{1} << i;
         }
       if (!any) continue;
-      Grads grads = observers == nullptr ? node.apply(gradient, Step(needs)) : observed_apply(node, gradient, Step(needs));
+      Grads grads = observers == nullptr ? node.apply(gradient, Step(needs, &node)) : observed_apply(node, gradient, Step(needs));
       check_rule(node, grads);
       if (!retain_graph_) node.free();
       for (std::size_t i = 0; i < node.inputs.size(); ++i) {
@@ -146,9 +151,8 @@ class Pass {
     }
   }
 
-  // A sum that nobody else looks at, the tape included, may be changed in place.
   static void accumulate(Tensor& slot, const Tensor& gradient) {
-    if (!is_recording() && !slot.requires_grad() && slot.impl()->count.value() == 1 && slot.impl()->storage->owners() == 1)
+    if (exclusive(slot))
       slot.add_(gradient);
     else
       slot = add(slot, gradient);
@@ -197,6 +201,12 @@ Tensor checked_seed(const char* operation, const Tensor& output, const Tensor& g
 }
 
 }  // namespace
+
+Tensor* Step::sum(std::size_t i) const {
+  if (node_ == nullptr || !needs(i) || !node_->inputs[i]) return nullptr;
+  Tensor& sum = node_->inputs[i]->notes.incoming;
+  return sum.defined() && exclusive(sum) ? &sum : nullptr;
+}
 
 std::vector<Tensor> gradients(const std::vector<Tensor>& outputs, const std::vector<Tensor>& grad_outputs,
                               const std::vector<Tensor>& inputs, const GradOptions& options) {

@@ -12,15 +12,23 @@ namespace gradus::autograd {
 /// Gradients with respect to the inputs of an operation, in their order. An undefined tensor means zero.
 using Grads = SmallVector<Tensor, 3>;
 
+class Node;
+
 /// What a rule may ask of the engine while it runs.
 class Step {
  public:
-  explicit Step(std::uint64_t needed) : needed_(needed) {}
+  /// `node` is whose rule runs, if its rule may add to what has arrived at its inputs.
+  explicit Step(std::uint64_t needed, Node* node = nullptr) : needed_(needed), node_(node) {}
   /// Whether anybody wants the gradient of input `i`: a rule with an expensive part may leave it out (an undefined tensor).
   bool needs(std::size_t i) const { return i >= 64 || ((needed_ >> i) & 1) != 0; }
+  /// The sum of the gradients that other uses of input `i` have sent, with the input's shape, if this rule may add its own
+  /// to the numbers in place, which spares a temporary and a pass; the rule then leaves out that gradient (an undefined
+  /// tensor). Null if there is none yet, if somebody else holds it, or if the backward pass is recorded or observed.
+  Tensor* sum(std::size_t i) const;
 
  private:
   std::uint64_t needed_;
+  Node* node_;
 };
 
 class Node : public memory::Pooled {

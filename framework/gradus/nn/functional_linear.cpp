@@ -2,7 +2,7 @@
 #include "gradus/core/format.hpp"
 #include "gradus/kernels/linear.hpp"
 #include "gradus/nn/functional.hpp"
-#include "gradus/ops/linalg.hpp"
+#include "gradus/ops/product_gradient.hpp"
 #include "gradus/ops/reduce.hpp"
 #include "gradus/ops/shape.hpp"
 
@@ -50,9 +50,13 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                 [rows, in, out](const Tensor& g, const Tensor& v, const Tensor& w, const Step& step) {
                   const Tensor g2 = g.dim() == 2 ? g : reshape(g, {rows, out});
                   Grads grads(3);
-                  if (step.needs(0)) grads[0] = v.dim() == 2 ? matmul(g2, w) : reshape(matmul(g2, w), v.shape());
+                  if (step.needs(0)) {
+                    grads[0] = product_gradient(step, 0, g2, w);
+                    if (v.dim() != 2 && grads[0].defined()) grads[0] = reshape(grads[0], v.shape());
+                  }
                   if (step.needs(1))
-                    grads[1] = matmul(g2, v.dim() == 2 ? v : reshape(v, {rows, in}), {.transpose_a = true});
+                    grads[1] =
+                        product_gradient(step, 1, g2, v.dim() == 2 ? v : reshape(v, {rows, in}), {.transpose_a = true});
                   if (step.needs(2)) grads[2] = sum(g2, {.axes = {0}});
                   return grads;
                 });

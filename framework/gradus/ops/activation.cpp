@@ -22,26 +22,107 @@ namespace {
 // The smallest number of elements worth a second thread.
 constexpr Index grain = 8192;
 
-Tensor derivative(const Function& f, int order, const Tensor& x) {
+// As many numbers as are worked on in one go, so that what is computed on the way stays in the first cache.
+constexpr Index block = 1024;
+
+// out = u v w, or out += u v w; u is always there.
+template <class T>
+void put(const Tensor& out, bool add, Index first, const T* u, const T* v, const T* w, Index n) {
+  T* to = out.data<T>() + first;
+  const auto each = [&](auto product) {
+    if (add)
+      for (Index i = 0; i < n; ++i) to[i] += product(i);
+    else
+      for (Index i = 0; i < n; ++i) to[i] = product(i);
+  };
+  if (v == nullptr) std::swap(v, w);
+  if (v == nullptr)
+    each([&](Index i) { return u[i]; });
+  else if (w == nullptr)
+    each([&](Index i) { return u[i] * v[i]; });
+  else
+    each([&](Index i) { return u[i] * v[i] * w[i]; });
+}
+
+// The gradient of an input: what has been added up of it so far, or a new array.
+class Gradient {
+ public:
+  Gradient(const char* operation, const Tensor& input, std::size_t number, const Step& step) {
+    if (!input.defined() || !step.needs(number)) return;
+    const Tensor* sum = step.sum(number);
+    adds_ = sum != nullptr;
+    to_ = adds_ ? *sum : Tensor::make(operation, input.shape(), input.dtype());
+  }
+  bool wanted() const { return to_.defined(); }
+  bool adds() const { return adds_; }
+  template <class T>
+  void put(Index first, const T* u, const T* v, const T* w, Index n) const {
+    gradus::put(to_, adds_, first, u, v, w, n);
+  }
+  /// For the engine, which has the sum already.
+  Tensor result() const { return adds_ ? Tensor{} : to_; }
+
+ private:
+  Tensor to_;
+  bool adds_ = false;
+};
+
+// Gradients of x, a and b, given that of a b f^(order)(x), in one pass over them all.
+Grads fused_gradients(const Function& f, int order, const Tensor& g, const Tensor& x, const Tensor& a, const Tensor& b,
+                      const Step& step) {
   const char* name = f.name().c_str();
+  const Gradient dx(name, x, 0, step), da(name, a, 1, step), db(name, b, 2, step);
+  const bool plain = !a.defined() && !dx.adds();
+  dispatch_floating(name, x.dtype(), [&]<class T> {
+    const auto at = [](const Tensor& t, Index i) { return t.defined() ? t.data<T>() + i : nullptr; };
+    parallel_for(x.numel(), grain, [&](Index first, Index last) {
+      if (plain) return f.product(order + 1, at(x, first), at(g, first), at(dx.result(), first), last - first);
+      alignas(64) T values[block], slopes[block];
+      for (Index i = first; i < last; i += block) {
+        const Index n = std::min(block, last - i);
+        const T *pg = at(g, i), *pa = at(a, i), *pb = at(b, i);
+        if (dx.wanted()) f.product(order + 1, at(x, i), pg, slopes, n);
+        if (da.wanted() || db.wanted()) f.product(order, at(x, i), pg, values, n);
+        if (dx.wanted()) dx.put(i, slopes, pa, pb, n);
+        if (da.wanted()) da.put(i, values, pb, static_cast<const T*>(nullptr), n);
+        if (db.wanted()) db.put(i, values, pa, static_cast<const T*>(nullptr), n);
+      }
+    });
+  });
+  return a.defined() ? Grads{dx.result(), da.result(), db.result()} : Grads{dx.result()};
+}
+
+// a b f^(order)(x), without the factors that are not there; b is not there without a. The derivatives are of the same
+// kind, so second derivatives of networks take few passes over memory.
+Tensor scaled_derivative(const Function& f, int order, const Tensor& x, const Tensor& a, const Tensor& b) {
+  const char* name = f.name().c_str();  // the rule holds f, so it lives as long as the node
   check_floating(name, x);
   Tensor value = Tensor::make(name, x.shape(), x.dtype());
   dispatch_floating(name, x.dtype(), [&]<class T> {
     parallel_for(x.numel(), grain, [&](Index first, Index last) {
-      f.evaluate(order, x.data<T>() + first, value.data<T>() + first, last - first);
+      if (!a.defined()) return f.evaluate(order, x.data<T>() + first, value.data<T>() + first, last - first);
+      f.product(order, x.data<T>() + first, a.data<T>() + first, value.data<T>() + first, last - first);
+      if (b.defined())
+        for (Index i = first; i < last; ++i) value.data<T>()[i] *= b.data<T>()[i];
     });
   });
-  // The rule holds f, so its name lives as long as the node.
-  return record(name, std::move(value), {x}, saves(x), [f, order](const Tensor& g, const Tensor& v) {
-    if (is_recording()) return Grads{g * derivative(f, order + 1, v)};
-    Tensor result = Tensor::make(f.name().c_str(), v.shape(), v.dtype());
-    dispatch_floating(f.name(), v.dtype(), [&]<class T> {
-      parallel_for(v.numel(), grain, [&](Index first, Index last) {
-        f.product(order + 1, v.data<T>() + first, g.data<T>() + first, result.data<T>() + first, last - first);
-      });
-    });
-    return Grads{result};
-  });
+  if (!a.defined())
+    return record(name, std::move(value), {x}, saves(x),
+                  [f, order](const Tensor& g, const Tensor& v, const Step& step) {
+                    if (!is_recording()) return fused_gradients(f, order, g, v, {}, {}, step);
+                    return Grads{scaled_derivative(f, order + 1, v, g, {})};
+                  });
+  return record(name, std::move(value), {x, a, b}, saves(x, a, b),
+                [f, order](const Tensor& g, const Tensor& v, const Tensor& s, const Tensor& t, const Step& step) {
+                  if (!is_recording()) return fused_gradients(f, order, g, v, s, t, step);
+                  Grads grads(3);
+                  if (step.needs(0))
+                    grads[0] = t.defined() ? scaled_derivative(f, order + 1, v, g * s, t)
+                                           : scaled_derivative(f, order + 1, v, g, s);
+                  if (step.needs(1)) grads[1] = scaled_derivative(f, order, v, g, t);
+                  if (t.defined() && step.needs(2)) grads[2] = scaled_derivative(f, order, v, g, s);
+                  return grads;
+                });
 }
 
 // A built-in activation with its default parameters is made once.
@@ -53,7 +134,7 @@ const Function& shared() {
 
 }  // namespace
 
-Tensor activate(const Function& f, const Tensor& x) { return derivative(f, 0, x); }
+Tensor activate(const Function& f, const Tensor& x) { return scaled_derivative(f, 0, x, {}, {}); }
 
 Tensor relu(const Tensor& x) { return activate(shared<activations::ReLU>(), x); }
 Tensor selu(const Tensor& x) { return activate(shared<activations::SELU>(), x); }

@@ -6,6 +6,7 @@
 #include "gradus/core/format.hpp"
 #include "gradus/kernels/blas.hpp"
 #include "gradus/ops/arithmetic.hpp"
+#include "gradus/ops/product_gradient.hpp"
 #include "gradus/ops/reduce.hpp"
 #include "gradus/ops/shape.hpp"
 
@@ -86,15 +87,29 @@ Tensor matmul(const Tensor& a, const Tensor& b, const MatmulOptions& options) {
   }
   return record("matmul", multiply(a, b, p, options), {a, b}, saves(a, b),
                 [o = options](const Tensor& g, const Tensor& x, const Tensor& y, const Step& step) {
+                  const auto product = [&](std::size_t i, const Tensor& left, const Tensor& right, MatmulOptions turned) {
+                    return x.dim() == 2 && y.dim() == 2 ? product_gradient(step, i, left, right, turned)
+                                                        : matmul(left, right, turned);
+                  };
                   Grads grads(2);
                   if (step.needs(0))
-                    grads[0] = o.transpose_a ? matmul(y, g, {.transpose_a = o.transpose_b, .transpose_b = true})
-                                             : matmul(g, y, {.transpose_b = !o.transpose_b});
+                    grads[0] = o.transpose_a ? product(0, y, g, {.transpose_a = o.transpose_b, .transpose_b = true})
+                                             : product(0, g, y, {.transpose_b = !o.transpose_b});
                   if (step.needs(1))
-                    grads[1] = o.transpose_b ? matmul(g, x, {.transpose_a = true, .transpose_b = o.transpose_a})
-                                             : matmul(x, g, {.transpose_a = !o.transpose_a});
+                    grads[1] = o.transpose_b ? product(1, g, x, {.transpose_a = true, .transpose_b = o.transpose_a})
+                                             : product(1, x, g, {.transpose_a = !o.transpose_a});
                   return grads;
                 });
+}
+
+Tensor product_gradient(const Step& step, std::size_t i, const Tensor& a, const Tensor& b, const MatmulOptions& o) {
+  const Tensor* sum = step.sum(i);
+  if (sum == nullptr) return matmul(a, b, o);
+  const Plan p = plan(a, b, o);
+  dispatch_floating("matmul", a.dtype(), [&]<class T> {
+    kernels::gemm(o.transpose_a, o.transpose_b, p.m, p.n, p.k, a.data<T>(), b.data<T>(), T(1), sum->data<T>());
+  });
+  return {};
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
