@@ -49,12 +49,12 @@ struct Tiles {
   Index rows = 1, columns = 1;
 
   Tiles(Index m, Index n, Index k) {
-    // BLAS copies both operands for every tile, which is lost in 2^20 multiplications (20 us) of a tile that is not too
-    // thin. Two tiles keep two cores busy; more are worth their copies in large products only.
+    // Both operands are copied for every tile, which is lost in 2^19 multiplications (3 to 10 us) of a tile that is not
+    // too thin. Two tiles keep two cores busy; more are worth their copies in large products only.
     for (;;) {
       const Index tile_m = m / rows, tile_n = n / columns, side = std::max(tile_m, tile_n), count = rows * columns;
       const double work = double(tile_m) * double(tile_n) * double(k);
-      const bool first = count == 1 && side >= 64 && work >= double(1 << 21);
+      const bool first = count == 1 && side >= 64 && work >= double(1 << 20);
       const bool more = side >= 512 && work >= double(1 << 26) && (count < 8 || side > 1024);
       if (!first && !more) return;
       (tile_n >= tile_m ? columns : rows) *= 2;
