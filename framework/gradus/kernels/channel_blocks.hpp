@@ -61,13 +61,16 @@ V zip_high(V a, V b, std::index_sequence<i...>) {
 template <class T>
 void transpose(typename Register<T>::type (&rows)[lanes<T>]) {
   constexpr auto all = std::make_index_sequence<std::size_t(lanes<T>)>{};
+#pragma GCC unroll 4
   for (Index round = 1; round < lanes<T>; round *= 2) {
     typename Register<T>::type next[lanes<T>];
+#pragma GCC unroll 8
     for (Index i = 0; i < lanes<T> / 2; ++i) {
       next[2 * i] = zip_low(rows[i], rows[i + lanes<T> / 2], all);
       next[2 * i + 1] = zip_high(rows[i], rows[i + lanes<T> / 2], all);
     }
-    std::copy_n(next, lanes<T>, rows);
+#pragma GCC unroll 16
+    for (Index i = 0; i < lanes<T>; ++i) rows[i] = next[i];
   }
 }
 
@@ -84,49 +87,61 @@ void store(const typename Register<T>::type& v, T* to, Index count) {
 
 }  // namespace detail
 
-/// out[i lanes + c] = in[c plane + i] for i < count and c < channels <= lanes, 0 for the other c.
+/// out[i lanes + c] = in[c plane + i] for i < count and c < channels, 0 for the other c. Channels beyond `lanes` are
+/// left for the next call; what that will read is fetched already, since the hardware does not foresee reads from so
+/// many places.
 template <class T>
 void planes_to_lanes(const T* in, Index plane, Index channels, Index count, T* out) {
   using V = simd::Batch<T>;
-  constexpr Index ahead = 256 / Index(sizeof(T));  // the hardware does not foresee reads from so many places
-  typename detail::Register<T>::type square[lanes<T>];
-  for (Index i = 0; i < count; i += lanes<T>) {
-    const Index width = std::min(lanes<T>, count - i);
-    for (Index c = channels; c < lanes<T>; ++c) square[c] = detail::to_register(V(0));
-    for (Index c = 0; c < channels; ++c) {
-      const T* from = in + c * plane + i;
-      __builtin_prefetch(from + ahead);
-      square[c] = detail::to_register(width == lanes<T> ? V::load(from) : V::load_partial(from, int(width)));
+  static constexpr T zeros[lanes<T>] = {};
+  const auto square = [&](Index i, Index width, auto&& load) {
+    typename detail::Register<T>::type rows[lanes<T>];
+#pragma GCC unroll 16
+    for (Index c = 0; c < lanes<T>; ++c) {
+      const T* const from = c < channels ? in + c * plane + i : zeros;
+      if (channels > lanes<T>) __builtin_prefetch(from + lanes<T> * plane, 0, 2);
+      rows[c] = detail::to_register(load(from));
     }
-    detail::transpose<T>(square);
-    for (Index j = 0; j < width; ++j) detail::store<T>(square[j], out + (i + j) * lanes<T>, lanes<T>);
-  }
+    detail::transpose<T>(rows);
+#pragma GCC unroll 16
+    for (Index j = 0; j < lanes<T>; ++j)
+      if (j < width) detail::store<T>(rows[j], out + (i + j) * lanes<T>, lanes<T>);
+  };
+  Index i = 0;
+  for (; i + lanes<T> <= count; i += lanes<T>) square(i, lanes<T>, [](const T* from) { return V::load(from); });
+  if (i < count) square(i, count - i, [n = int(count - i)](const T* from) { return V::load_partial(from, n); });
 }
 
 /// The reverse: out[c plane + i] = in[i lanes + c] for i < count and c < channels <= lanes.
 template <class T>
 void lanes_to_planes(const T* in, Index count, T* out, Index plane, Index channels) {
-  typename detail::Register<T>::type square[lanes<T>];
-  for (Index i = 0; i < count; i += lanes<T>) {
-    const Index width = std::min(lanes<T>, count - i);
+  using V = simd::Batch<T>;
+  const auto square = [&](Index i, Index width) {
+    typename detail::Register<T>::type rows[lanes<T>];
+#pragma GCC unroll 16
     for (Index j = 0; j < lanes<T>; ++j)
-      square[j] = detail::to_register(simd::Batch<T>::load(in + (i + std::min(j, width - 1)) * lanes<T>));
-    detail::transpose<T>(square);
-    for (Index c = 0; c < channels; ++c) detail::store<T>(square[c], out + c * plane + i, width);
-  }
+      rows[j] = detail::to_register(V::load(in + (i + std::min(j, width - 1)) * lanes<T>));
+    detail::transpose<T>(rows);
+#pragma GCC unroll 16
+    for (Index c = 0; c < lanes<T>; ++c)
+      if (c < channels) detail::store<T>(rows[c], out + c * plane + i, width);
+  };
+  Index i = 0;
+  for (; i + lanes<T> <= count; i += lanes<T>) square(i, lanes<T>);
+  if (i < count) square(i, count - i);
 }
 
 /// How the sum of many products over `items` of the batch is shared out: each part adds up some of the items for
-/// itself, and the parts are added in their order. By the sizes alone. As partial sums cost memory, a part takes at
-/// least 512 positions, and large sums get few parts; the blocks of the result are then divided as well.
+/// itself, and the parts are added in their order. By the sizes alone. A part takes at least 512 positions, and large
+/// sums get few parts, as each costs memory; with fewer than four, the blocks of the result are divided as well.
 struct SumPieces {
   Index items, blocks, parts, groups;
   SumPieces(Index item_count, Index positions, Index sum_size, Index block_count)
       : items(item_count), blocks(block_count) {
-    constexpr Index enough = 16, fewest_positions = 512, most_numbers = 1 << 22;
-    parts =
-        std::clamp<Index>(std::min(positions / fewest_positions, most_numbers / sum_size), 1, std::min(items, enough));
-    groups = std::min(divide_up(enough, parts), divide_up(blocks, 2));
+    constexpr Index few = 4, enough = 16, fewest_positions = 512, numbers = 1 << 21;
+    const Index affordable = std::max(numbers / sum_size, sum_size > 2 * numbers ? few / 2 : few);
+    parts = std::clamp<Index>(std::min(positions / fewest_positions, affordable), 1, std::min(items, enough));
+    groups = std::min(divide_up(few, parts), divide_up(blocks, 2));
   }
   Index count() const { return parts * groups; }
   Index most_blocks() const { return divide_up(blocks, groups); }

@@ -36,7 +36,7 @@ class SourceCopy {
     const Index rows = s.rows.reach(count), top = first * s.rows.stride + s.rows.least;
     for (Index c = 0; c < s.channels; c += lanes<T>) {
       const T* from = s.data + (image * s.channels + c) * s.height * s.width;
-      const Index channels = std::min(lanes<T>, s.channels - c);
+      const Index channels = s.channels - c;
       T* to = data_.data() + c / lanes<T> * block_;
       for (Index i = 0; i < rows; ++i, to += row_) {
         if (!s.rows.reads(i)) continue;
@@ -236,8 +236,8 @@ void direct_weight_grad(const Conv2d& s, const T* g, const T* x, T* dw) {
         const Index count = std::min(bands.rows, s.out_h - first);
         copy.fill(image, first, count);
         for (Index b = 0, f = block * lanes<T>; b < blocks; ++b, f += lanes<T>)
-          planes_to_lanes(g + (image * s.filters + f) * s.out_plane() + first * s.out_w, s.out_plane(),
-                          std::min(lanes<T>, s.filters - f), count * s.out_w, up.data() + b * panel);
+          planes_to_lanes(g + (image * s.filters + f) * s.out_plane() + first * s.out_w, s.out_plane(), s.filters - f,
+                          count * s.out_w, up.data() + b * panel);
         const Start<T> sums_so_far{.result = i > start};
         if (s.channels < few_channels<T>) {
           multiply_blocked<0, lanes<T>, T>({copy.data(), lines.data(), count, s.out_w, table.data()},

@@ -94,21 +94,30 @@ struct FromWeight {
   }
 };
 
-// A transform along both axes: load(i, j) gives the inputs, store(i, j, value) takes the outputs.
+// A transform along both axes: load(i, j) gives the inputs, store(i, j, value) takes the outputs. In two halves where
+// the values in between are more than there are registers; what a half does not need of `apply` is not computed.
 template <class Transform, class V, class Load, class Store>
-void transform_tile(Load&& load, Store&& store) {
-  constexpr Index from = Transform::from, to = Transform::to;
-  V half[to][from];
-  for (Index j = 0; j < from; ++j) {
-    V column[from], out[to];
-    for (Index i = 0; i < from; ++i) column[i] = load(i, j);
-    Transform::template apply<V>(column, out);
-    for (Index i = 0; i < to; ++i) half[i][j] = out[i];
-  }
-  for (Index i = 0; i < to; ++i) {
-    V out[to];
-    Transform::template apply<V>(half[i], out);
-    for (Index j = 0; j < to; ++j) store(i, j, out[j]);
+[[gnu::always_inline]] inline void transform_tile(Load&& load, Store&& store) {
+  constexpr Index from = Transform::from, to = Transform::to, parts = from * to > 24 ? 2 : 1, rows = to / parts;
+#pragma GCC unroll 2
+  for (Index part = 0; part < parts; ++part) {
+    V half[rows][from];
+#pragma GCC unroll 6
+    for (Index j = 0; j < from; ++j) {
+      V column[from], out[to];
+#pragma GCC unroll 6
+      for (Index i = 0; i < from; ++i) column[i] = load(i, j);
+      Transform::template apply<V>(column, out);
+#pragma GCC unroll 6
+      for (Index i = 0; i < rows; ++i) half[i][j] = out[part * rows + i];
+    }
+#pragma GCC unroll 6
+    for (Index i = 0; i < rows; ++i) {
+      V out[to];
+      Transform::template apply<V>(half[i], out);
+#pragma GCC unroll 6
+      for (Index j = 0; j < to; ++j) store(part * rows + i, j, out[j]);
+    }
   }
 }
 
@@ -179,9 +188,9 @@ class TileTransform {
     grid_.for_each_part(block, batch, [&](Index image, Index row, Index rows, Index place) {
       for (Index c = first_channels; c < first_channels + count; ++c) {
         const Index first = c * lanes<T>;
-        copy_rectangle(in.data + (image * in.channels + first) * in.height * in.width,
-                       std::min(lanes<T>, in.channels - first), in.height, in.width,
-                       {row * out_side - in.padding_h, -in.padding_w, out_side * rows + overlap, width_}, copy_.data());
+        copy_rectangle(in.data + (image * in.channels + first) * in.height * in.width, in.channels - first, in.height,
+                       in.width, {row * out_side - in.padding_h, -in.padding_w, out_side * rows + overlap, width_},
+                       copy_.data());
         T* out = tiles_.data() + c * matrices_.panel + place * lanes<T>;
         for (Index i = 0; i < rows; ++i)
           for (Index j = 0; j < grid_.columns; ++j, out += lanes<T>)
