@@ -140,7 +140,7 @@ struct Grid {
       : rows(divide_up(height, out_side)), columns(divide_up(width, out_side)) {
     // Enough tiles to make the most of the transformed weights, few enough to stay in the cache, and blocks for all
     // threads. Whole images where possible, since blocks that share one read rows of it twice.
-    constexpr Index enough_tiles = 48, enough_blocks = 16;
+    constexpr Index enough_tiles = 96, enough_blocks = 16;
     block = std::clamp<Index>(divide_up(batch * rows, enough_blocks), 1, divide_up(enough_tiles, columns));
     if (block >= rows) block = block / rows * rows;
     blocks = divide_up(batch * rows, block);
