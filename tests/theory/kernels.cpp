@@ -12,6 +12,7 @@
 #include "gradus/theory/erf.hpp"
 #include "gradus/theory/matrix.hpp"
 #include "gradus/theory/moments.hpp"
+#include "pairs_reference.hpp"
 #include "thrown.hpp"
 
 using namespace gradus;
@@ -91,6 +92,30 @@ TEST_CASE("a pair that is one variable has the moments of one") {
       CHECK(std::abs(pair_expectation(f, {q, 2, 0}) - m.mean * gaussian_moments(f, {.variance = 2}).mean) < 1e-13);
       CHECK(std::abs(pair_expectation(f, {0, q, 0}) - f(0) * m.mean) < 1e-13);
     }
+}
+
+TEST_CASE("pairs by an independent quadrature") {
+  for (const PairsReference& r : pairs_references) {
+    CAPTURE(std::string(r.name));
+    CAPTURE(r.xy);
+    CHECK(std::abs(pair_expectation(r.name, {r.xx, r.yy, r.xy}) - r.values) < 2e-14);
+    CHECK(std::abs(pair_expectation(r.name, {r.xx, r.yy, r.xy}, 1) - r.slopes) < 2e-14);
+    CHECK(std::abs(pair_expectation(r.name, {r.yy, r.xx, r.xy}) - r.values) < 2e-14);
+  }
+}
+
+TEST_CASE("pairs that are the same up to a factor") {
+  // softshrink by 1/2: E f(u) f(2 u) = 2 E (u - 1/2)(2 u - 1/2) for u > 1/2, by its own moments.
+  const auto shrink = function("softshrink(0.5)");
+  const double expected =
+      2 * gaussian_expectation([](double u) { return u > 0.5 ? (u - 0.5) * (2 * u - 0.5) : 0; }, {}, {0.5});
+  CHECK(pair_expectation(shrink, {1, 4, 2}) == doctest::Approx(expected).epsilon(1e-13));
+  CHECK(pair_expectation(shrink, {1, 4, -2}) == doctest::Approx(-expected).epsilon(1e-13));
+  CHECK(pair_expectation("softplus", {0.5, 2, 1}) ==
+        doctest::Approx(
+            gaussian_expectation([](double u) { return std::log1p(std::exp(u)) * std::log1p(std::exp(2 * u)); },
+                                 {.variance = 0.5}))
+            .epsilon(1e-13));
 }
 
 TEST_CASE("pairs agree with Monte Carlo within four standard errors") {

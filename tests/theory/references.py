@@ -1,10 +1,14 @@
 #!/usr/bin/python3
-"""Writes moments_reference.hpp: Gaussian moments of the activations, by mpmath with thirty digits, from their formulas.
+"""Writes the reference numbers of the tests, by mpmath from the formulas of the activations.
 
-    python3 tests/theory/references.py > tests/theory/moments_reference.hpp
+    python3 tests/theory/references.py moments > tests/theory/moments_reference.hpp
+    python3 tests/theory/references.py pairs > tests/theory/pairs_reference.hpp
 
 Neither the build nor the tests need it.
 """
+import sys
+
+from numpy.polynomial.legendre import leggauss
 from mpmath import mp, mpf, quad, sqrt, exp, log, tanh, erf, erfc, pi, expm1, log1p, nstr
 
 mp.dps = 40
@@ -91,7 +95,7 @@ def expectation(h, kinks, mean, variance):
     return quad(lambda z: h(mean + s * z) * phi(z), sorted(cuts), maxdegree=9)
 
 
-def main():
+def moments():
     print("#pragma once")
     print("// Written by references.py (mpmath, thirty digits): E f, E f^2, Var f, E f', E f'^2 under N(mean, variance).")
     print("\nstruct MomentsReference {\n  const char* name;\n  double mean, variance;\n"
@@ -107,4 +111,38 @@ def main():
     print("};")
 
 
-main()
+PAIRS = [(1, 1, 0.5), (0.3, 2, -0.6)]
+
+
+def rule(kinks, mean, variance):
+    """Nodes and weights for N(mean, variance): 20 Gauss-Legendre points between neighbouring cuts, in x."""
+    s, x20, w20 = sqrt(mpf(variance)), *leggauss(20)
+    cuts = sorted({(mpf(k) - mean) / s for k in kinks} | {mpf(z) for z in
+                  (-10, -7, -5, -4, -3, -2.25, -1.5, -0.75, 0, 0.75, 1.5, 2.25, 3, 4, 5, 7, 10)})
+    for a, b in zip(cuts, cuts[1:]):
+        if -10 <= a and b <= 10:
+            for x, w in zip(x20, w20):
+                z = (a + b) / 2 + (b - a) / 2 * mpf(x)
+                yield mean + s * z, (b - a) / 2 * mpf(w) * phi(z)
+
+
+def pair(h, kinks, xx, yy, xy):
+    slope, rest = mpf(xy) / mpf(xx), mpf(yy) - mpf(xy) ** 2 / mpf(xx)
+    return sum(w * h(u) * sum(v * h(x) for x, v in rule(kinks, slope * u, rest)) for u, w in rule(kinks, 0, xx))
+
+
+def pairs():
+    mp.dps = 17
+    print("#pragma once")
+    print("// Written by references.py (nested quadrature): E f(u) f(v) and E f'(u) f'(v) for a Gaussian pair.")
+    print("\nstruct PairsReference {\n  const char* name;\n  double xx, yy, xy;\n  double values, slopes;\n};\n")
+    print("inline const PairsReference pairs_references[] = {")
+    for name in ("elu", "selu", "silu", "tanh", "mish", "hard_swish", "softsign", "gelu", "relu"):
+        kinks, f, df = ACTIVATIONS[name]
+        for xx, yy, xy in PAIRS:
+            values = ", ".join(nstr(pair(h, kinks, xx, yy, xy), 16) for h in (f, df))
+            print('    {"%s", %r, %r, %r, %s},' % (name, float(xx), float(yy), xy, values), flush=True)
+    print("};")
+
+
+{"moments": moments, "pairs": pairs}[sys.argv[1]]()

@@ -68,19 +68,54 @@ double pulled_back(const Matrix& w1, const std::vector<double>& d) {
   return std::sqrt(total);
 }
 
-// What certify_local knows of the network at one input before a radius is tried.
+// The norms of all layers but the last: of many classes only that one differs.
+std::vector<double> hidden_norms(const PlainNetwork& network) {
+  std::vector<double> norms;
+  for (std::size_t l = 0; l + 1 < network.layers.size(); ++l) norms.push_back(norm(network.layers[l].weight));
+  return norms;
+}
+
+double hidden_product(const PlainNetwork& network, const std::vector<double>& norms) {
+  double product = 1;
+  const double steepest = norms.empty() ? 1 : lipschitz_constant(network.f).value;
+  for (const double value : norms) product *= value * steepest;
+  return product;
+}
+
+// The largest |W_1^T D w_2|, or above 16 units a bound for it: slope_interval_bound, given |W_1|.
+double vertex_bound(const Matrix& w1, double norm_1, const Matrix& w2, const std::vector<Interval>& slopes) {
+  const std::size_t h = slopes.size();
+  std::vector<double> d(h);
+  if (h > 16) {
+    double rest = 0;
+    for (std::size_t i = 0; i < h; ++i) {
+      d[i] = 0.5 * (slopes[i].low + slopes[i].high) * w2.data[i];
+      const double radius = 0.5 * (slopes[i].high - slopes[i].low) * w2.data[i];
+      rest += radius * radius;
+    }
+    return pulled_back(w1, d) + norm_1 * std::sqrt(rest);
+  }
+  double largest = 0;
+  for (std::size_t vertex = 0; vertex < std::size_t{1} << h; ++vertex) {
+    for (std::size_t i = 0; i < h; ++i) d[i] = (vertex >> i & 1 ? slopes[i].high : slopes[i].low) * w2.data[i];
+    largest = std::max(largest, pulled_back(w1, d));
+  }
+  return largest;
+}
+
+// What certify_local knows of the network (one output) at one input before a radius is tried.
 struct Local {
   const PlainNetwork& network;
-  std::vector<double> norms;                ///< of every layer
-  std::vector<std::vector<double>> rows;    ///< norms of the rows of every layer
+  const std::vector<double>& norms;         ///< of the hidden layers
+  std::vector<std::vector<double>> rows;    ///< norms of their rows
   std::vector<std::vector<double>> inputs;  ///< pre-activations at x
 };
 
-Local local(const PlainNetwork& network, const std::vector<double>& x) {
-  Local all{network, {}, {}, {}};
+Local local(const PlainNetwork& network, const std::vector<double>& norms, const std::vector<double>& x) {
+  Local all{network, norms, {}, {}};
   std::vector<double> features = x;
-  for (const AffineLayer& layer : network.layers) {
-    all.norms.push_back(norm(layer.weight));
+  for (std::size_t l = 0; l < norms.size(); ++l) {
+    const AffineLayer& layer = network.layers[l];
     std::vector<double> rows;
     for (Index i = 0; i < layer.weight.rows; ++i) rows.push_back(row_norm(layer.weight, i));
     all.rows.push_back(rows);
@@ -95,7 +130,7 @@ Local local(const PlainNetwork& network, const std::vector<double>& x) {
 double constant_within(const Local& at, double r) {
   double reach = r, constant = 1;  // how far the features can move; of the map to them
   std::vector<Interval> slopes;
-  for (std::size_t l = 0; l + 1 < at.norms.size(); ++l) {
+  for (std::size_t l = 0; l < at.norms.size(); ++l) {
     double steepest = 0;
     for (std::size_t i = 0; i < at.inputs[l].size(); ++i) {
       // A little wider than the ball, for the rounding in the pre-activation.
@@ -107,15 +142,17 @@ double constant_within(const Local& at, double r) {
     reach *= steepest * at.norms[l];
     constant *= steepest * at.norms[l];
   }
-  constant *= at.norms.back();
-  if (at.norms.size() == 2) constant = std::min(constant, slope_interval_bound(at.network, slopes));
-  return constant;
+  const Matrix& last = at.network.layers.back().weight;
+  constant *= row_norm(last, 0);
+  if (at.norms.size() != 1) return constant;
+  return std::min(constant, vertex_bound(at.network.layers[0].weight, at.norms[0], last, slopes));
 }
 
 // The largest r with r <= margin / constant_within(r), from below.
-Certificate grown(const PlainNetwork& network, const std::vector<double>& x, const Certificate& everywhere) {
+Certificate grown(const PlainNetwork& network, const std::vector<double>& norms, const std::vector<double>& x,
+                  const Certificate& everywhere) {
   if (!(everywhere.radius > 0) || std::isinf(everywhere.radius)) return everywhere;
-  const Local at = local(network, x);
+  const Local at = local(network, norms, x);
   const auto holds = [&](double r) { return r * constant_within(at, r) <= everywhere.margin * shortened; };
   double low = everywhere.radius, high = low;
   for (int i = 0; i < 60 && holds(high); ++i) low = high, high *= 2;
@@ -123,8 +160,10 @@ Certificate grown(const PlainNetwork& network, const std::vector<double>& x, con
   return {everywhere.margin, std::min(everywhere.lipschitz, everywhere.margin / low), low};
 }
 
-Certificate of_difference(const PlainNetwork& difference, const std::vector<double>& x) {
-  const double margin = evaluate(difference, x).front(), constant = product_bound(difference);
+// By the product of all norms; `hidden` is that of all layers but the last, and of the activations.
+Certificate of_difference(const PlainNetwork& difference, double hidden, const std::vector<double>& x) {
+  const double margin = evaluate(difference, x).front();
+  const double constant = hidden * row_norm(difference.layers.back().weight, 0);
   if (!(margin > 0)) return {margin, constant, 0};
   return {margin, constant, constant > 0 ? margin / constant * shortened : infinity};
 }
@@ -188,9 +227,7 @@ PlainNetwork logit_difference(const PlainNetwork& network, Index a, Index b) {
 
 double product_bound(const PlainNetwork& network) {
   check("product_bound", network);
-  double bound = std::pow(lipschitz_constant(network.f).value, double(network.layers.size() - 1));
-  for (const AffineLayer& layer : network.layers) bound *= norm(layer.weight);
-  return bound;
+  return hidden_product(network, hidden_norms(network)) * norm(network.layers.back().weight);
 }
 
 double slope_interval_bound(const PlainNetwork& network, const std::vector<Interval>& slopes) {
@@ -204,32 +241,22 @@ double slope_interval_bound(const PlainNetwork& network, const std::vector<Inter
   for (const Interval& s : slopes)
     if (!(s.low <= s.high) || !std::isfinite(s.low) || !std::isfinite(s.high))
       failf("slope_interval_bound", "slopes between {} and {}", s.low, s.high);
-  std::vector<double> d(h);
-  if (h > 16) {
-    double rest = 0;
-    for (std::size_t i = 0; i < h; ++i) {
-      d[i] = 0.5 * (slopes[i].low + slopes[i].high) * w2.data[i];
-      const double radius = 0.5 * (slopes[i].high - slopes[i].low) * w2.data[i];
-      rest += radius * radius;
-    }
-    return pulled_back(w1, d) + norm(w1) * std::sqrt(rest);
-  }
-  double largest = 0;
-  for (std::size_t vertex = 0; vertex < std::size_t{1} << h; ++vertex) {
-    for (std::size_t i = 0; i < h; ++i) d[i] = (vertex >> i & 1 ? slopes[i].high : slopes[i].low) * w2.data[i];
-    largest = std::max(largest, pulled_back(w1, d));
-  }
-  return largest;
+  return vertex_bound(w1, h > 16 ? norm(w1) : 0, w2, slopes);
 }
 
 Certificate certify(const PlainNetwork& network, const std::vector<double>& x, Index label) {
-  return weakest(differences("certify", network, x, label),
-                 [&](const PlainNetwork& difference) { return of_difference(difference, x); });
+  const std::vector<PlainNetwork> all = differences("certify", network, x, label);
+  const double hidden = hidden_product(network, hidden_norms(network));
+  return weakest(all, [&](const PlainNetwork& difference) { return of_difference(difference, hidden, x); });
 }
 
 Certificate certify_local(const PlainNetwork& network, const std::vector<double>& x, Index label) {
-  return weakest(differences("certify_local", network, x, label),
-                 [&](const PlainNetwork& difference) { return grown(difference, x, of_difference(difference, x)); });
+  const std::vector<PlainNetwork> all = differences("certify_local", network, x, label);
+  const std::vector<double> norms = hidden_norms(network);
+  const double hidden = hidden_product(network, norms);
+  return weakest(all, [&](const PlainNetwork& difference) {
+    return grown(difference, norms, x, of_difference(difference, hidden, x));
+  });
 }
 
 }  // namespace gradus::theory

@@ -134,9 +134,11 @@ double pair_expectation(const Function& f, const Covariance& c, int order) {
     return f(order, 0) * (q == 0 ? f(order, 0) : inner_expectation(f, order, 0, q));
   }
   const double rest = determinant(c) / c.xx, slope = c.xy / c.xx;
-  if (rest == 0)
-    return gaussian_expectation([&](double u) { return f(order, u) * f(order, slope * u); }, {.variance = c.xx},
-                                f.traits().kinks);
+  if (rest == 0) {
+    std::vector<double> kinks = f.traits().kinks;
+    for (const double kink : f.traits().kinks) kinks.push_back(kink / slope);
+    return gaussian_expectation([&](double u) { return f(order, u) * f(order, slope * u); }, {.variance = c.xx}, kinks);
+  }
   if (smooth_within(f, 1.5 * reach * std::sqrt(std::max(c.xx, c.yy))))
     if (const auto value = by_trapezoid(f, order, std::sqrt(c.xx), c.xy / std::sqrt(c.xx), std::sqrt(rest)))
       return *value;
