@@ -110,7 +110,7 @@ double nested(const Function& f, int order, const Covariance& c, double rest) {
   return gaussian_expectation(h, {.variance = c.xx}, cuts);
 }
 
-// Whether f is smooth wherever the trapezoidal rule looks.
+// Whether f is smooth wherever the trapezoidal rule gives a weight that counts (beyond 9 deviations: e^-40).
 bool smooth_within(const Function& f, double distance) {
   const std::vector<double>& kinks = f.traits().kinks;
   const bool far_off = std::all_of(kinks.begin(), kinks.end(), [&](double x) { return std::abs(x) > distance; });
@@ -139,7 +139,7 @@ double pair_expectation(const Function& f, const Covariance& c, int order) {
     for (const double kink : f.traits().kinks) kinks.push_back(kink / slope);
     return gaussian_expectation([&](double u) { return f(order, u) * f(order, slope * u); }, {.variance = c.xx}, kinks);
   }
-  if (smooth_within(f, 1.5 * reach * std::sqrt(std::max(c.xx, c.yy))))
+  if (smooth_within(f, 0.9 * reach * std::sqrt(std::max(c.xx, c.yy))))
     if (const auto value = by_trapezoid(f, order, std::sqrt(c.xx), c.xy / std::sqrt(c.xx), std::sqrt(rest)))
       return *value;
   return nested(f, order, c, rest);
