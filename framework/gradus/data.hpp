@@ -10,6 +10,7 @@
 #include "gradus/data/loader.hpp"
 #include "gradus/data/npz.hpp"
 #include "gradus/data/png.hpp"
+#include "gradus/data/poisson.hpp"
 #include "gradus/data/standardize.hpp"
 #include "gradus/data/synthetic.hpp"
 #include "gradus/data/text.hpp"

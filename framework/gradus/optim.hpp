@@ -1,6 +1,7 @@
 #pragma once
 // Optimisers, learning-rate schedules and averages of weights.
 #include "gradus/optim/adam.hpp"
+#include "gradus/optim/dp_sgd.hpp"
 #include "gradus/optim/ema.hpp"
 #include "gradus/optim/lbfgs.hpp"
 #include "gradus/optim/lion.hpp"

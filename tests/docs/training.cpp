@@ -141,25 +141,17 @@ TEST_CASE("a summary") {
   CHECK(nn::summary(net, {1, 1, 28, 28}).parameters == 80 + 62730);
 }
 
-TEST_CASE("private training, step by step") {
+TEST_CASE("private training, and the gradients of single samples") {
   manual_seed(3);
-  const auto [training, validation] = data::split(data::two_moons(400, {.noise = 0.1, .seed = 1}), {.test_fraction = 0.25});
+  const auto [train_set, validation] = data::split(data::two_moons(2000, {.noise = 0.1, .seed = 1}), {.test_fraction = 0.05});
   nn::Sequential net = network();
-  optim::SGD optimizer{net.parameters(), {.lr = 0.5}};
-  data::DataLoader loader{training, {.batch_size = 50, .shuffle = true}};
   const double before = train::evaluate(net, validation).loss;
-  for (int epoch = 0; epoch < 10; ++epoch) {
-    Generator generator(std::uint64_t(11 + epoch));
-    const double max_norm = 1, noise = 0.5;
-    const autograd::BatchLoss loss = [](const Tensor& output, const Tensor& y) { return nn::cross_entropy(output, y); };
-    for (const auto& [x, y] : loader) {
-      const auto [sums, norms] = autograd::clipped_gradients(net, loss, x, y, max_norm);
-      std::vector<Tensor> gradients;
-      for (const auto& [name, sum] : sums)
-        gradients.push_back((sum + noise * max_norm * randn(sum.shape(), {.generator = &generator})) / double(x.size(0)));
-      optimizer.step(gradients);
-    }
-  }
+  const double rate = 256.0 / double(train_set.size());  // 256 samples a batch, on average
+  data::PoissonLoader batches{train_set, {.sampling_rate = rate}};
+  optim::DPSGD private_sgd{net.named_parameters(),
+                           {.lr = 0.5, .noise_multiplier = 1.1, .max_grad_norm = 1, .expected_batch_size = batches.expected_batch_size()}};
+  for (Index step = 0; step < 10 * batches.size(); ++step) train::private_step(net, private_sgd, batches.next());
+  std::printf("epsilon %.2f at delta 1e-5\n", train::privacy_spent(private_sgd, rate, 1e-5).epsilon);
   CHECK(train::evaluate(net, validation).loss < 0.7 * before);
 
   const auto [x, y] = validation;

@@ -1,7 +1,7 @@
 #include "gradus/optim/sgd.hpp"
 
 #include "gradus/core/format.hpp"
-#include "gradus/kernels/optimizer.hpp"
+#include "gradus/optim/sgd_update.hpp"
 
 namespace gradus::optim {
 
@@ -27,16 +27,8 @@ bool SGD::uses_state(std::size_t group, std::size_t) const { return options(grou
 
 void SGD::update(std::size_t group, DType dtype, std::span<const Update> updates) {
   const SGDOptions& o = options(group);
-  dispatch_floating(SGDOptions::name, dtype, [&]<class T> {
-    std::vector<kernels::SgdPiece<T>> pieces;
-    pieces.reserve(updates.size());
-    for (const Update& u : updates) {
-      const Tensor& p = u.slot->parameter;
-      T* buffer = o.momentum != 0 ? u.slot->state[0].data<T>() : nullptr;
-      pieces.push_back({p.data<T>(), u.gradient.data<T>(), buffer, u.fresh != 0, p.numel()});
-    }
-    kernels::sgd<T>(pieces, {o.lr, o.momentum, o.dampening, o.weight_decay, o.nesterov, o.maximize});
-  });
+  detail::sgd_update(SGDOptions::name, dtype, updates,
+                     {o.lr, o.momentum, o.dampening, o.weight_decay, o.nesterov, o.maximize});
 }
 
 }  // namespace gradus::optim
