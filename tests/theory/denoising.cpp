@@ -6,6 +6,7 @@
 #include <random>
 
 #include "gradus/activations/registry.hpp"
+#include "gradus/theory/gaussian.hpp"
 #include "thrown.hpp"
 
 using namespace gradus;
@@ -129,4 +130,31 @@ TEST_CASE("impossible priors and noises are refused") {
   check_contains(thrown([] { (void)posterior_mean(0, {{.weight = 0.5}}, 1); }), {"posterior_mean", "0.5"});
   const Denoiser nothing{[](double) { return 0.0; }, {}};
   check_contains(thrown([&] { (void)best_amplitude(nothing, laplace(1), 1); }), {"best_amplitude", "0"});
+}
+
+TEST_CASE("where the ratio of signal to noise grows") {
+  // R = (Phi / (Phi + s phi))^2 is least where s phi / Phi is largest: 1 - s^2 = s phi / Phi.
+  const Extreme lowest = lowest_snr_factor(gelu, {0.01, 10});
+  check_digits(lowest.value, .5967287, 1e-7);
+  check_digits(lowest.at, .8399237, 1e-6);
+  const double s = lowest.at, slope = s * normal_pdf(s) / normal_cdf(s);
+  CHECK(std::abs(1 - s * s - slope) < 1e-6);
+
+  // R = 1 where Phi = -(Phi + s phi).
+  const auto left = snr_gains(gelu, {-5, 0});
+  REQUIRE(left.size() == 1);
+  check_digits(left[0].low, -1.1906012, 1e-7);
+  CHECK(left[0].high == 0);
+  CHECK(snr_gains(gelu, {0, 5}).empty());
+  // softshrink's slope is 1 beyond its threshold and what it gives is less than the signal; tanh saturates and gains.
+  CHECK(snr_gains(activations::activation("softshrink"), {0.6, 5}).empty());
+  const auto tanh = snr_gains(activations::activation("tanh"), {0, 3});
+  REQUIRE(tanh.size() == 1);
+  CHECK(tanh[0].high == 3);
+  CHECK(tanh[0].low < 1e-3);
+
+  CHECK_THROWS_AS(lowest_snr_factor(gelu, {-1, 1}), Error);
+  CHECK_THROWS_AS(lowest_snr_factor(gelu, {1, INFINITY}), Error);
+  CHECK_THROWS_AS(snr_gains(gelu, {-1, 1}), Error);
+  CHECK_THROWS_AS(snr_gains(gelu, {1, 1}), Error);
 }

@@ -135,6 +135,19 @@ Minimum least(const std::function<double(double)>& h, const std::vector<double>&
   return values[best] <= value ? Minimum{grid[best], values[best]} : Minimum{x, value};
 }
 
+void check_signals(const char* operation, const Interval& interval) {
+  if (!(interval.low < interval.high) || !std::isfinite(interval.low) || !std::isfinite(interval.high))
+    failf(operation, "signals from {} to {}; a finite interval is needed", interval.low, interval.high);
+}
+
+std::vector<double> even(const Interval& interval, int points) {
+  std::vector<double> grid;
+  for (int i = 0; i < points; ++i)
+    grid.push_back(i + 1 == points ? interval.high
+                                   : interval.low + (interval.high - interval.low) * double(i) / (points - 1));
+  return grid;
+}
+
 std::vector<double> logarithmic(double lowest, double highest, int points) {
   std::vector<double> grid;
   for (int i = 0; i < points; ++i) grid.push_back(lowest * std::pow(highest / lowest, double(i) / (points - 1)));
@@ -246,6 +259,41 @@ double snr_factor(const activations::Function& f, double s) {
   if (s == 0 || !std::isfinite(s)) failf("snr_factor", "a signal of {}; it must be finite and not 0", s);
   const double ratio = f(s) / (s * f(1, s));
   return ratio * ratio;
+}
+
+Extreme lowest_snr_factor(const activations::Function& f, const Interval& interval) {
+  check_signals("lowest_snr_factor", interval);
+  if (interval.low <= 0 && 0 <= interval.high)
+    failf("lowest_snr_factor", "signals from {} to {}: the factor has no meaning at 0", interval.low, interval.high);
+  const Minimum lowest = least([&](double s) { return snr_factor(f, s); }, even(interval, 2000));
+  return {lowest.value, lowest.at};
+}
+
+std::vector<Interval> snr_gains(const activations::Function& f, const Interval& interval) {
+  check_signals("snr_gains", interval);
+  if (interval.low < 0 && 0 < interval.high)
+    failf("snr_gains", "signals from {} to {}: the factor has no meaning at 0; take one side at a time", interval.low,
+          interval.high);
+  // At 0 itself the side that leads there decides.
+  const auto gains = [&](double s) { return snr_factor(f, s) > 1; };
+  const std::vector<double> grid = even(interval, 20000);
+  const auto inside = [&](std::size_t i) { return gains(grid[i] != 0 ? grid[i] : grid[i == 0 ? 1 : i - 1]); };
+  std::vector<Interval> found;
+  if (inside(0)) found.push_back({grid[0], grid.back()});
+  for (std::size_t i = 1; i < grid.size(); ++i) {
+    const bool now = inside(i);
+    if (now == inside(i - 1)) continue;
+    double before = grid[i - 1], after = grid[i];
+    for (int k = 0; k < 60; ++k) {
+      const double middle = 0.5 * (before + after);
+      (gains(middle) == now ? after : before) = middle;
+    }
+    if (now)
+      found.push_back({after, grid.back()});
+    else
+      found.back().high = after;
+  }
+  return found;
 }
 
 }  // namespace gradus::theory

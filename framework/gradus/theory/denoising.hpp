@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gradus/activations/function.hpp"
+#include "gradus/theory/lipschitz.hpp"
 
 namespace gradus::theory {
 
@@ -79,5 +80,13 @@ BestDenoiser best_gate(const Prior& prior, double sigma, bool amplitude = false)
 /// to the signal s (first-order Taylor: the noise is multiplied by f', the signal by f / s). Infinite where f'(s) = 0.
 /// Throws for s = 0.
 double snr_factor(const activations::Function& f, double s);
+
+/// The least R(s) over an interval that does not hold 0, and its place. For gelu over s > 0 it is 0.5967287 at
+/// 0.8399237. Scanned at 2000 points, then golden sections. Throws unless the interval is finite.
+Extreme lowest_snr_factor(const activations::Function& f, const Interval& interval);
+
+/// The signals in an interval for which R(s) > 1: f improves the ratio. Ends by bisection; they are the interval's own
+/// where R > 1 there. 0, where R has no meaning, may be an end and nothing else. Throws unless the interval is finite.
+std::vector<Interval> snr_gains(const activations::Function& f, const Interval& interval);
 
 }  // namespace gradus::theory
