@@ -61,10 +61,17 @@ Tensor broadcast_gradient(const Tensor& g, const Shape& shape, Index first) {
   return result;
 }
 
+// With independent partial sums, so that the compiler can use vector units.
 template <class T>
 double dot(const T* a, const T* b, Index n) {
+  constexpr Index lanes = 16;
+  double partial[lanes] = {};
+  Index i = 0;
+  for (; i + lanes <= n; i += lanes)
+    for (Index lane = 0; lane < lanes; ++lane) partial[lane] += double(a[i + lane]) * double(b[i + lane]);
+  for (Index lane = 0; i < n; ++i, ++lane) partial[lane] += double(a[i]) * double(b[i]);
   double total = 0;
-  for (Index i = 0; i < n; ++i) total += double(a[i]) * double(b[i]);
+  for (const double sum : partial) total += sum;
   return total;
 }
 
@@ -174,10 +181,16 @@ void add_squared_norms(const Use& use, const Shape& shape, const Tensor& g, doub
   switch (use.role) {
     case Role::linear_weight: {
       const Tensor x3 = as_places(use.x), g3 = as_places(g);
-      for (Index i = 0; i < n; ++i) {
-        const Tensor a = x3[i], b = g3[i];
-        norms[i] += a.shape()[0] == 1 ? inner(a, a) * inner(b, b) : squared_norm_of_product(a, b);
+      const Index in = x3.shape()[2], out = g3.shape()[2];
+      if (x3.shape()[1] != 1) {
+        for (Index i = 0; i < n; ++i) norms[i] += squared_norm_of_product(x3[i], g3[i]);
+        return;
       }
+      dispatch_floating("per_sample_squared_norms", g.dtype(), [&]<class T> {
+        const T *a = x3.data<T>(), *b = g3.data<T>();
+        for (Index i = 0; i < n; ++i)
+          norms[i] += dot(a + i * in, a + i * in, in) * dot(b + i * out, b + i * out, out);
+      });
       return;
     }
     case Role::conv_weight: {
