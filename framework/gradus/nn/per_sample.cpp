@@ -536,9 +536,16 @@ NormedGradients back_through(const Normed& normed, const Tensor& part) {
 std::vector<Tensor> gathered(const Recorded& r, const std::vector<Term>& terms, const std::vector<bool>& wanted,
                              Index first, Index count) {
   std::vector<Tensor> totals(r.parameters.size());
-  for (std::size_t p = 0; p < totals.size(); ++p)
-    if (wanted[p])
-      totals[p] = zeros(with_samples(count, r.parameters[p].second.shape()), {.dtype = r.parameters[p].second.dtype()});
+  const auto total_of = [&](std::size_t p) {
+    const Tensor& parameter = r.parameters[p].second;
+    if (!totals[p].defined()) totals[p] = zeros(with_samples(count, parameter.shape()), {.dtype = parameter.dtype()});
+    return totals[p];
+  };
+  const auto complete = [&] {
+    for (std::size_t p = 0; p < totals.size(); ++p)
+      if (wanted[p]) total_of(p);
+    return totals;
+  };
   // Adds rows of `part` to those of a parameter's gradients, from element `offset` of each on.
   const auto add = [](const Tensor& total, Index row, const Tensor& part, Index offset, Index size) {
     const Index width = total.numel() / total.shape()[0];
@@ -556,7 +563,12 @@ std::vector<Tensor> gathered(const Recorded& r, const std::vector<Term>& terms, 
     const Term own = rows_of(term, first, count);
     const Tensor part = materialise(own.use, weight.tensor.shape(), own.g, first);
     if (weight.offset) {
-      if (weight.tensor.numel() > 0) add(totals[weight.parameters[0]], 0, part, *weight.offset, weight.tensor.numel());
+      const std::size_t p = weight.parameters[0];
+      const Shape& shape = r.parameters[p].second.shape();
+      if (!totals[p].defined() && weight.tensor.numel() == shape.numel())
+        totals[p] = part.reshape(with_samples(count, shape));  // nothing to add it to, most often
+      else if (weight.tensor.numel() > 0)
+        add(total_of(p), 0, part, *weight.offset, weight.tensor.numel());
     } else {
       Tensor& total = of_made[term.use.weight];
       total = total.defined() ? total + part : part;
@@ -570,12 +582,12 @@ std::vector<Tensor> gathered(const Recorded& r, const std::vector<Term>& terms, 
     }
     const NormedGradients through = back_through(*normed, made->second);
     if (normed->v_number && wanted[*normed->v_number])
-      add(totals[*normed->v_number], 0, through.v, 0, normed->v.numel());
+      add(total_of(*normed->v_number), 0, through.v, 0, normed->v.numel());
     if (normed->g_number && wanted[*normed->g_number])
-      add(totals[*normed->g_number], 0, through.g, 0, normed->g.numel());
+      add(total_of(*normed->g_number), 0, through.g, 0, normed->g.numel());
     made = of_made.erase(made);
   }
-  if (of_made.empty()) return totals;
+  if (of_made.empty()) return complete();
   std::vector<Tensor> made, sources;
   std::vector<std::size_t> places;
   for (const auto& [number, part] : of_made) made.push_back(r.weights[number].tensor);
@@ -585,9 +597,9 @@ std::vector<Tensor> gathered(const Recorded& r, const std::vector<Term>& terms, 
     std::vector<Tensor> rows;
     for (const auto& [number, part] : of_made) rows.push_back(part[i]);
     const std::vector<Tensor> back = gradients(made, rows, sources, {.retain_graph = true, .allow_unused = true});
-    for (std::size_t k = 0; k < back.size(); ++k) add(totals[places[k]], i, back[k], 0, back[k].numel());
+    for (std::size_t k = 0; k < back.size(); ++k) add(total_of(places[k]), i, back[k], 0, back[k].numel());
   }
-  return totals;
+  return complete();
 }
 
 // For each term, whether it is a linear map with a normalised weight whose parameters are used nowhere else: the norms
