@@ -14,11 +14,13 @@ namespace gradus::kernels {
 
 inline Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
 
-/// Working memory for n numbers, uninitialised, from the caching allocator.
+/// Working memory for n numbers, uninitialised, from the caching allocator. Sizes are powers of two, so that one block
+/// serves many layers: the allocator keeps blocks by size.
 template <class T>
 class Buffer {
  public:
-  explicit Buffer(Index n) : bytes_(std::size_t(n) * sizeof(T)), data_(n > 0 ? memory::allocate(bytes_) : nullptr) {}
+  explicit Buffer(Index n)
+      : bytes_(std::bit_ceil(std::size_t(n) * sizeof(T))), data_(n > 0 ? memory::allocate(bytes_) : nullptr) {}
   ~Buffer() {
     if (data_ != nullptr) memory::release(data_, bytes_);
   }
