@@ -233,17 +233,80 @@ void for_each_strip(const Channels& s, Body&& body) {
   });
 }
 
-// totals[k] = sum of term(place in x, k) over channel k of the strip, in double.
+// totals[k] = sum of term(place in x, k) over channel k of the strip, in double, for an inner size of 1.
 template <class Term>
-void sum_channels(const Channels& s, Strip c, double* totals, Term&& term) {
+void sum_columns(const Channels& s, Strip c, double* totals, Term&& term) {
   std::fill(totals, totals + c.width, 0.0);
+  for (Index n = 0; n < s.batch; ++n)
+    for (Index k = 0; k < c.width; ++k) totals[k] += term(n * s.channels + c.start + k, k);
+}
+
+// visit(place in x, count) for the batches of a channel, which add to the sums.
+template <class T, int N, class Visit>
+void sum_channel(const Channels& s, Index channel, Sums<T, N>& sums, Visit&& visit) {
   for (Index n = 0; n < s.batch; ++n) {
-    const Index at = (n * s.channels + c.start) * s.inner;
-    if (s.inner == 1)
-      for (Index k = 0; k < c.width; ++k) totals[k] += term(at + k, k);
-    else
-      totals[0] += sum_of(s.inner, [&](Index i) { return term(at + i, Index{0}); });
+    const Index at = (n * s.channels + channel) * s.inner;
+    sum_batches(s.inner, sums, [&](Index i, int count) { visit(at + i, count); });
   }
+}
+
+// The average of each channel of the strip, and the average square of the distance from it.
+template <class T>
+void moments(const Channels& s, Strip c, const T* x, double* average, double* variance) {
+  const double count = double(s.count());
+  if (s.inner == 1) {
+    sum_columns(s, c, average, [x](Index i, Index) { return double(x[i]); });
+    for (Index k = 0; k < c.width; ++k) average[k] /= count;
+    sum_columns(s, c, variance, [&](Index i, Index k) {
+      const double d = double(x[i]) - average[k];
+      return d * d;
+    });
+    for (Index k = 0; k < c.width; ++k) variance[k] /= count;
+    return;
+  }
+  Sums<T, 1> sum, squares;
+  sum_channel(s, c.start, sum, [&](Index i, int n) { sum.partial[0] += load(x + i, n); });
+  average[0] = sum.total(0) / count;
+  // From the rounded average, which is then allowed for.
+  const T centre = T(average[0]);
+  sum_channel(s, c.start, squares, [&](Index i, int n) {
+    const Batch<T> in = n == Batch<T>::size ? Batch<T>::load(x + i) : Batch<T>::load_partial(x + i, n, centre);
+    const Batch<T> d = in - Batch<T>(centre);
+    squares.partial[0] = fma(d, d, squares.partial[0]);
+  });
+  const double off = average[0] - double(centre);
+  variance[0] = squares.total(0) / count - off * off;
+  // Squares near the ends of T's range are summed again, in double.
+  if (variance[0] > 1e-25 && variance[0] < 1e25) return;
+  double total = 0;
+  for (Index n = 0; n < s.batch; ++n) {
+    const T* in = x + (n * s.channels + c.start) * s.inner;
+    total += sum_of(s.inner, [&](Index i) {
+      const double d = double(in[i]) - average[0];
+      return d * d;
+    });
+  }
+  variance[0] = total / count;
+}
+
+// The sums of g and of g h, with h = (x - centre) scale, over each channel of the strip.
+template <class T>
+void gradient_sums(const Channels& s, Strip c, const T* g, const T* x, const T* centre, const T* scale, double* sums,
+                   double* products) {
+  if (s.inner == 1) {
+    sum_columns(s, c, sums, [g](Index i, Index) { return double(g[i]); });
+    sum_columns(s, c, products, [&](Index i, Index k) { return double(g[i] * ((x[i] - centre[k]) * scale[k])); });
+    return;
+  }
+  const Batch<T> middle(centre[0]), factor(scale[0]);
+  Sums<T, 2> both;
+  sum_channel(s, c.start, both, [&](Index i, int n) {
+    const Batch<T> up = load(g + i, n);
+    both.partial[0] += up;
+    both.partial[1] = fma(up, (load(x + i, n) - middle) * factor, both.partial[1]);
+  });
+  sums[0] = both.total(0);
+  products[0] = both.total(1);
 }
 
 // visit(place in x, k) for every element of the strip; k is the channel's place in it.
@@ -277,14 +340,8 @@ void batch_norm(const Channels& s, const T* x, const T* weight, const T* bias, d
                 T* rstd) {
   for_each_strip(s, [&](Strip c) {
     double average[strip], squares[strip];
-    sum_channels(s, c, average, [x](Index i, Index) { return double(x[i]); });
-    for (Index k = 0; k < c.width; ++k) average[k] /= double(s.count());
-    sum_channels(s, c, squares, [&](Index i, Index k) {
-      const double d = double(x[i]) - average[k];
-      return d * d;
-    });
+    moments(s, c, x, average, squares);
     for (Index k = 0; k < c.width; ++k) {
-      squares[k] /= double(s.count());
       mean[c.start + k] = T(average[k]);
       variance[c.start + k] = T(squares[k]);
       rstd[c.start + k] = T(1 / std::sqrt(squares[k] + eps));
@@ -309,10 +366,8 @@ void batch_norm_backward(const Channels& s, const T* g, const T* x, const T* wei
       centre[k] = mean[c.start + k];
       scale[k] = rstd[c.start + k];
     }
-    if (dbias != nullptr || (dx != nullptr && !constants))
-      sum_channels(s, c, sums, [g](Index i, Index) { return double(g[i]); });
-    if (dweight != nullptr || (dx != nullptr && !constants))
-      sum_channels(s, c, products, [&](Index i, Index k) { return double(g[i] * ((x[i] - centre[k]) * scale[k])); });
+    if (dbias != nullptr || dweight != nullptr || (dx != nullptr && !constants))
+      gradient_sums(s, c, g, x, centre, scale, sums, products);
     if (dbias != nullptr)
       for (Index k = 0; k < c.width; ++k) dbias[c.start + k] = T(sums[k]);
     if (dweight != nullptr)
