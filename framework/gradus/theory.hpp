@@ -19,5 +19,6 @@
 #include "gradus/theory/privacy.hpp"
 #include "gradus/theory/quadrature.hpp"
 #include "gradus/theory/readout.hpp"
+#include "gradus/theory/residual.hpp"
 #include "gradus/theory/scalar_loss.hpp"
 #include "gradus/theory/selu.hpp"

@@ -104,6 +104,36 @@ TEST_CASE("constants of intervals") {
         doctest::Approx(1.1289041451851547).epsilon(1e-15));
 }
 
+TEST_CASE("where slopes turn: with the ends of an interval, all its extremes") {
+  const auto gelu = slope_turns(function("gelu"));
+  REQUIRE(gelu.size() == 2);
+  CHECK(gelu[0].at == doctest::Approx(-std::numbers::sqrt2).epsilon(1e-15));
+  CHECK(gelu[1].value == doctest::Approx(1.1289041451851547).epsilon(1e-15));
+  const auto swish = slope_turns(function("hard_swish"));
+  REQUIRE(swish.size() == 4);
+  CHECK(swish[0].value == 0);
+  CHECK(swish[1].value == doctest::Approx(-0.5));
+  CHECK(swish[2].value == doctest::Approx(1.5));
+  CHECK(swish[3].value == 1);
+  for (const char* name : {"relu", "elu(2)", "selu", "tanh", "sigmoid", "softplus", "softsign", "silu", "mish",
+                           "gelu_tanh", "celu(3)", "softshrink"}) {
+    const auto f = function(name);
+    const auto turns = slope_turns(f);
+    CAPTURE(std::string(name));
+    CHECK(turns.size() <= 6);
+    for (const double low : {-9.0, -3.1, -1.0, -0.3, 0.2, 1.1})
+      for (const double width : {0.05, 1.0, 4.0, 12.0}) {
+        double least = std::min(f(1, low), f(1, low + width)), most = std::max(f(1, low), f(1, low + width));
+        for (const Extreme& turn : turns)
+          if (turn.at > low && turn.at < low + width)
+            least = std::min(least, turn.value), most = std::max(most, turn.value);
+        const SlopeRange scanned = slope_range(f, {low, low + width});
+        CHECK(std::abs(least - scanned.lowest.value) < 1e-13);
+        CHECK(std::abs(most - scanned.highest.value) < 1e-13);
+      }
+  }
+}
+
 TEST_CASE("without a second derivative golden sections find the extremes") {
   const SlopeRange wave = slope_range(activations::make_function(Wave{}));
   CHECK(wave.highest.value == doctest::Approx(1).epsilon(1e-14));

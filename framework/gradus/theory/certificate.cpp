@@ -109,10 +109,22 @@ struct Local {
   const std::vector<double>& norms;         ///< of the hidden layers
   std::vector<std::vector<double>> rows;    ///< norms of their rows
   std::vector<std::vector<double>> inputs;  ///< pre-activations at x
+  std::vector<Extreme> turns;               ///< of f'
+
+  // The slopes of f between two inputs.
+  Interval slopes(double low, double high) const {
+    const double a = network.f(1, low), b = network.f(1, high);
+    Interval range{std::min(a, b), std::max(a, b)};
+    for (const Extreme& turn : turns)
+      if (low <= turn.at && turn.at <= high)
+        range = {std::min(range.low, turn.value), std::max(range.high, turn.value)};
+    return range;
+  }
 };
 
 Local local(const PlainNetwork& network, const std::vector<double>& norms, const std::vector<double>& x) {
-  Local all{network, norms, {}, {}};
+  Local all{network, norms, {}, {}, {}};
+  if (!norms.empty()) all.turns = slope_turns(network.f);
   std::vector<double> features = x;
   for (std::size_t l = 0; l < norms.size(); ++l) {
     const AffineLayer& layer = network.layers[l];
@@ -135,9 +147,8 @@ double constant_within(const Local& at, double r) {
     for (std::size_t i = 0; i < at.inputs[l].size(); ++i) {
       // A little wider than the ball, for the rounding in the pre-activation.
       const double z = at.inputs[l][i], half = at.rows[l][i] * reach * (1 + 1e-9) + 1e-12 * (1 + std::abs(z));
-      const SlopeRange range = slope_range(at.network.f, {z - half, z + half});
-      slopes.push_back({range.lowest.value, range.highest.value});
-      steepest = std::max({steepest, range.highest.value, -range.lowest.value});
+      slopes.push_back(at.slopes(z - half, z + half));
+      steepest = std::max({steepest, slopes.back().high, -slopes.back().low});
     }
     reach *= steepest * at.norms[l];
     constant *= steepest * at.norms[l];

@@ -56,6 +56,12 @@ double bisect(const Curve& slope, double a, double b) {
   }
 }
 
+// Where the curve is highest between a and b, by its derivative if there is one.
+double refined(const Curve& curve, const Curve& derivative, double a, double b) {
+  const bool crosses = derivative && derivative(a) > 0 && derivative(b) < 0;
+  return crosses ? bisect(derivative, a, b) : golden(curve, a, b);
+}
+
 // At infinity the limit, for those who can say it; else from far off.
 double at(const Curve& curve, double x) {
   const double value = curve(x);
@@ -80,10 +86,7 @@ Extreme highest_between(const Curve& curve, const Curve& derivative, double low,
     if (values[i] == values[i - 1] && values[i] == values[i + 1]) continue;
     const double a = points[i - 1], b = points[i + 1];
     if (std::isinf(a) || std::isinf(b)) continue;
-    if (derivative && derivative(a) > 0 && derivative(b) < 0)
-      consider(bisect(derivative, a, b));
-    else
-      consider(golden(curve, a, b));
+    consider(refined(curve, derivative, a, b));
   }
   return best;
 }
@@ -132,6 +135,33 @@ SlopeRange derivative_range(const Function& f, int order, const Interval& interv
 }
 
 SlopeRange slope_range(const Function& f, const Interval& interval) { return derivative_range(f, 1, interval); }
+
+std::vector<Extreme> slope_turns(const Function& f) {
+  const Curve up = [&](double x) { return f(1, x); };
+  const Curve bend = f.highest_derivative() >= 2 ? Curve([&](double x) { return f(2, x); }) : Curve{};
+  const Curve down = negative(up), bend_down = negative(bend);
+  std::vector<double> ends = f.traits().kinks;
+  ends.insert(ends.end(), {-infinity, infinity});
+  std::sort(ends.begin(), ends.end());
+  std::vector<Extreme> turns;
+  for (std::size_t piece = 0; piece + 1 < ends.size(); ++piece) {
+    const double low = std::isinf(ends[piece]) ? ends[piece] : std::nextafter(ends[piece], infinity);
+    const double high = std::isinf(ends[piece + 1]) ? ends[piece + 1] : std::nextafter(ends[piece + 1], -infinity);
+    if (std::isfinite(low)) turns.push_back({up(low), ends[piece]});
+    const std::vector<double> points = scan(low, high);
+    for (std::size_t i = 1; i + 1 < points.size(); ++i) {
+      const double a = points[i - 1], b = points[i + 1], before = up(a), here = up(points[i]), after = up(b);
+      if (std::isinf(a) || std::isinf(b)) continue;
+      const bool top = here - before > 1e-13 && here - after >= -1e-13 && here >= after;
+      const bool bottom = before - here > 1e-13 && after - here >= -1e-13 && here <= after;
+      if (!top && !bottom) continue;
+      const double at = refined(top ? up : down, top ? bend : bend_down, a, b);
+      turns.push_back({up(at), at});
+    }
+    if (std::isfinite(high)) turns.push_back({up(high), ends[piece + 1]});
+  }
+  return turns;
+}
 
 Extreme lipschitz_constant(const Function& f, const Interval& interval) {
   const SlopeRange range = slope_range(f, interval);

@@ -2,6 +2,7 @@
 // How steep an activation is, and how far two of them are apart: suprema with their places.
 #include <limits>
 #include <string_view>
+#include <vector>
 
 #include "gradus/activations/function.hpp"
 
@@ -30,6 +31,11 @@ SlopeRange derivative_range(const activations::Function& f, int order, const Int
 
 /// inf f' and sup f'.
 SlopeRange slope_range(const activations::Function& f, const Interval& interval = {});
+
+/// Where f' turns between its kinks (scanned as above over all reals), and its limits on both sides of every kink,
+/// rising by place. Over any interval the extremes of f' are among these and the values at the ends, so many intervals
+/// cost one scan. Turns by less than 1e-13, which are rounding, are left out.
+std::vector<Extreme> slope_turns(const activations::Function& f);
 
 /// sup |f'| over the interval: the Lipschitz constant of f there. 1.1289041451851547 for gelu, at sqrt 2.
 Extreme lipschitz_constant(const activations::Function& f, const Interval& interval = {});
