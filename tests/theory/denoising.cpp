@@ -85,6 +85,20 @@ TEST_CASE("limits of Laplace's prior, and its halves far apart in scale") {
   CHECK(denoising_risk(nothing, laplace(0.01), 2) == doctest::Approx(2e-4).epsilon(1e-12));
 }
 
+TEST_CASE("mixtures: signs behind noise, and two Gaussians") {
+  // X = +-1 with equal chance: E[X | y] = tanh(y / sigma^2).
+  const Prior signs{{.weight = 0.5, .location = -1}, {.weight = 0.5, .location = 1}};
+  for (const double y : {-2.0, 0.1, 0.9})
+    CHECK(posterior_mean(y, signs, 0.8) == doctest::Approx(std::tanh(y / 0.64)).epsilon(1e-14));
+  // N(0, s^2) split in two equal parts is itself; parts far apart are told apart.
+  const Prior split{{.kind = Kind::normal, .weight = 0.3, .scale = 2},
+                    {.kind = Kind::normal, .weight = 0.7, .scale = 2}};
+  CHECK(minimum_risk(split, 1) == doctest::Approx(4.0 / 5).epsilon(1e-13));
+  const Prior far_apart{{.kind = Kind::normal, .weight = 0.5, .scale = 0.1, .location = -50},
+                        {.kind = Kind::normal, .weight = 0.5, .scale = 0.1, .location = 50}};
+  CHECK(minimum_risk(far_apart, 1) == doctest::Approx(0.01 / 1.01).epsilon(1e-11));
+}
+
 TEST_CASE("risks agree with Monte Carlo") {
   std::mt19937_64 bits(4);
   std::normal_distribution<double> normal;

@@ -199,6 +199,20 @@ TEST_CASE("spectra on the circle") {
   CHECK(gelu_spectral_ratio() == doctest::Approx(0.2679).epsilon(2e-4));
 }
 
+TEST_CASE("ReLU's kernels have a cusp at equal inputs, GELU's have none") {
+  // 1 - c = g small: NTK(1) - NTK(c) = sqrt(2 g) / (2 pi) + O(g); NNGP = 1/2 - g/2 + sqrt(2) g^(3/2) / (3 pi) + ...
+  const auto at = [](const char* name, double gap) { return neural_kernels(name, {1, 1, 1 - gap}); };
+  for (const double gap : {1e-4, 1e-6, 1e-8})
+    CHECK((1 - at("relu", gap).ntk) / std::sqrt(gap) ==
+          doctest::Approx(std::sqrt(2.0) / (2 * pi)).epsilon(10 * std::sqrt(gap)));
+  const double gap = 1e-3;
+  CHECK((at("relu", gap).nngp - 0.5 + gap / 2) / std::pow(gap, 1.5) ==
+        doctest::Approx(std::sqrt(2.0) / (3 * pi)).epsilon(0.01));
+  // A kernel that is smooth in c has a difference in proportion to g.
+  const auto slope = [&](double g) { return (at("gelu", 0).ntk - at("gelu", g).ntk) / g; };
+  CHECK(slope(1e-6) == doctest::Approx(slope(1e-5)).epsilon(1e-4));
+}
+
 TEST_CASE("kernel regression interpolates, and a ridge shrinks") {
   const auto k = [](double a, double b) { return std::exp(-0.5 * (a - b) * (a - b)); };
   const std::vector<double> x{-1, 0.3, 1.1, 2};
