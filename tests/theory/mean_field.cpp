@@ -66,6 +66,43 @@ TEST_CASE("the slope of the variance map at the preserved variance, and where it
   CHECK(variance_trajectory(gelu, 1e-3, 20000, {.weight_variance = 0.01}).back() == 0);
 }
 
+TEST_CASE("a finite width: mean and spread of the variance, by Monte Carlo of the chain") {
+  std::mt19937_64 random(3);
+  std::normal_distribution<double> normal;
+  const Index width = 256;
+  const int layers = 8, networks = 4000;
+  const struct { const char* name; double q; LayerVariances layer; } cases[] = {
+      {"gelu", 1.1, variance_preserving(function("gelu"))}, {"relu", 1, {2, 0}}, {"tanh", 0.5, {1.5, 0.2}}};
+  for (const auto& [name, q, layer] : cases) {
+    CAPTURE(std::string(name));
+    const auto f = function(name);
+    double sum = 0, squares = 0;
+    for (int n = 0; n < networks; ++n) {
+      double v = q;
+      for (int l = 0; l < layers; ++l) {
+        double mean = 0;
+        for (Index i = 0; i < width; ++i) mean += std::pow(f(std::sqrt(v) * normal(random)), 2) / double(width);
+        v = layer.weight_variance * mean + layer.bias_variance;
+      }
+      sum += v, squares += v * v;
+    }
+    const double mean = sum / networks, deviation = std::sqrt(squares / networks - mean * mean);
+    const auto predicted = finite_width_trajectory(f, q, layers, layer, width);
+    REQUIRE(predicted.size() == layers + 1);
+    CHECK(predicted[0].mean == q);
+    CHECK(predicted[0].deviation == 0);
+    CHECK(std::abs(predicted.back().mean - mean) < 4 * deviation / std::sqrt(double(networks)) + 2e-3 * mean);
+    CHECK(predicted.back().deviation == doctest::Approx(deviation).epsilon(0.08));
+  }
+  // ReLU at He's variance: Var f^2 = 5 q^2 / 4, and the relative variance grows by 5 / width a layer.
+  const auto relu = finite_width_trajectory(function("relu"), 3, 2, {2, 0}, 100);
+  CHECK(relu[1].mean == doctest::Approx(3));
+  CHECK(relu[1].deviation == doctest::Approx(3 * std::sqrt(0.05)).epsilon(1e-10));
+  CHECK(relu[2].deviation == doctest::Approx(3 * std::sqrt(0.10)).epsilon(1e-10));
+  check_contains(thrown([] { (void)finite_width_trajectory(function("relu"), 1, 2, {2, 0}, 0); }),
+                 {"finite_width_trajectory", "0"});
+}
+
 TEST_CASE("fixed points, stable or not") {
   const auto gelu = function("gelu"), elu = function("elu"), tanh = function("tanh");
   const VarianceFixedPoints unstable = variance_fixed_points(gelu, variance_preserving(gelu));

@@ -73,6 +73,27 @@ std::vector<double> variance_trajectory(const Function& f, double q, int layers,
   return variances;
 }
 
+std::vector<WidthSpread> finite_width_trajectory(const Function& f, double q, int layers, const LayerVariances& layer,
+                                                 Index width) {
+  if (width < 1) failf("finite_width_trajectory", "a width of {}", width);
+  const std::vector<double> variances = variance_trajectory(f, q, layers, layer);
+  std::vector<WidthSpread> found{{q, 0}};
+  double bias = 0, squared = 0;
+  for (int l = 0; l < layers; ++l) {
+    const double v = variances[std::size_t(l)];
+    if (v > 0 && std::isfinite(v)) {
+      const double second = second_moment(f, v), slope = variance_slope(f, v, layer), step = 1e-4 * v;
+      const double bend = (variance_slope(f, v + step, layer) - variance_slope(f, v - step, layer)) / (2 * step);
+      const double fourth = expectation(f, v, [&](double x) { return std::pow(f(x), 4); });
+      const double noise = layer.weight_variance * layer.weight_variance * (fourth - second * second) / double(width);
+      bias = slope * bias + 0.5 * bend * squared;
+      squared = slope * slope * squared + noise;
+    }
+    found.push_back({variances[std::size_t(l + 1)] + bias, std::sqrt(squared)});
+  }
+  return found;
+}
+
 VarianceFixedPoints variance_fixed_points(const Function& f, const LayerVariances& layer, const VarianceRange& range) {
   check("variance_fixed_points", layer);
   if (!(range.lowest > 0) || !(range.highest > range.lowest) || !std::isfinite(range.highest))

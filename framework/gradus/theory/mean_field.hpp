@@ -29,6 +29,20 @@ double variance_slope(const activations::Function& f, double q, const LayerVaria
 std::vector<double> variance_trajectory(const activations::Function& f, double q, int layers,
                                         const LayerVariances& layer);
 
+struct WidthSpread {
+  double mean;       ///< of the variance v, over networks
+  double deviation;  ///< of v from network to network
+};
+
+/// What a finite width adds to variance_trajectory, to first order in 1 / width: layers + 1 entries. Given the layer
+/// before, Gaussian weights make the units of the next one exactly independent N(0, v), so that v is a Markov chain,
+///   v' = sigma_w^2 (mean over `width` units of f(sqrt v z)^2) + sigma_b^2,   and, with deviation s and mean V + b,
+///   s'^2 = V'(v)^2 s^2 + sigma_w^4 Var f(X)^2 / width,   b' = V'(v) b + V''(v) s^2 / 2,
+/// from s = b = 0 at the first layer. Good while s is small beside v: for an unstable fixed point that ends. Throws
+/// also for a negative number of layers and a width below 1.
+std::vector<WidthSpread> finite_width_trajectory(const activations::Function& f, double q, int layers,
+                                                 const LayerVariances& layer, Index width);
+
 struct FixedPoint {
   double at;
   double slope;  ///< of the map there
