@@ -1,5 +1,5 @@
 #pragma once
-// For source files only: products of matrices that are too small or too oddly laid out for BLAS, with the columns of
+// For source files only: products of small matrices that lie in blocks (channel_blocks.hpp), with the columns of
 // the result in panels of as many as a vector register has numbers (lanes). A panel is (rows, lanes), contiguous.
 #include <algorithm>
 #include <array>
