@@ -4,7 +4,10 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
+#include <random>
 
+#include "gradus/activations/make_function.hpp"
 #include "gradus/activations/registry.hpp"
 #include "gradus/theory/gaussian.hpp"
 #include "gradus/theory/readout.hpp"
@@ -16,6 +19,17 @@ using namespace gradus::theory;
 namespace {
 
 activations::Function function(std::string_view name) { return activations::activation(name); }
+
+struct Square {
+  template <class V> V f(const V& x) const { return x * x; }
+  template <class V> V df(const V& x) const { return V(2) * x; }
+};
+
+// Rises, falls and rises again.
+struct Cubic {
+  template <class V> V f(const V& x) const { return x * (x * x - V(1)); }
+  template <class V> V df(const V& x) const { return V(3) * x * x - V(1); }
+};
 
 }  // namespace
 
@@ -87,4 +101,34 @@ TEST_CASE("what a readout of f(s) can know of s") {
                  {"threshold_accuracy", "gelu", "monotone"});
   check_contains(thrown([] { (void)two_class_accuracy(function("relu"), 0, std::nan("")); }),
                  {"two_class_accuracy", "nan"});
+}
+
+TEST_CASE("what of a number's variance an activation throws away") {
+  const double relu = 0.5 * (1 - 2 / std::numbers::pi);
+  for (const double q : {0.01, 1.0, 50.0}) CHECK(lost_variance(function("relu"), q) == doctest::Approx(relu).epsilon(1e-12));
+  CHECK(lost_variance(function("tanh")) == 0);
+  CHECK(lost_variance(function("elu")) == 0);
+  // softshrink(2) hides |x| < 2: P Var = Phi(2) - Phi(-2) - 4 phi(2), by parts.
+  CHECK(lost_variance(function("softshrink(2)")) ==
+        doctest::Approx(std::erf(std::sqrt(2.0)) - 4 * std::exp(-2.0) / std::sqrt(2 * std::numbers::pi)).epsilon(1e-12));
+  // Of x^2 the sign is lost, and with it all of the variance.
+  CHECK(lost_variance(activations::make_function(Square{}), 3) == doctest::Approx(1).epsilon(1e-9));
+  // By the neighbours of sorted values: E (x_i - x_j)^2 / 2 of two inputs of nearly one value.
+  std::mt19937_64 random(5);
+  std::normal_distribution<double> normal;
+  for (const char* name : {"gelu", "silu", "mish", "hard_swish"}) {
+    CAPTURE(std::string(name));
+    const auto f = function(name);
+    const double s = 1.5;
+    std::vector<std::pair<double, double>> drawn(400000);
+    for (auto& [y, x] : drawn) x = s * normal(random), y = f(x);
+    std::shuffle(drawn.begin(), drawn.end(), random);
+    std::stable_sort(drawn.begin(), drawn.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    double sum = 0;
+    for (std::size_t i = 1; i < drawn.size(); ++i) sum += 0.5 * std::pow(drawn[i].second - drawn[i - 1].second, 2);
+    CHECK(lost_variance(f, s * s) == doctest::Approx(sum / double(drawn.size()) / (s * s)).epsilon(0.03));
+  }
+  CHECK(lost_variance(function("gelu"), 0.01) < 1e-10);
+  check_contains(thrown([] { (void)lost_variance(activations::make_function(Cubic{})); }), {"lost_variance", "turns"});
+  check_contains(thrown([] { (void)lost_variance(activations::activation("relu"), 0); }), {"lost_variance", "0"});
 }
