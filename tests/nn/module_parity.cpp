@@ -24,6 +24,23 @@ std::map<std::string, Case> cases() {
   const auto add = [&](const std::string& name, nn::AnyModule module, const Shape& shape) {
     all.insert({name, Case{std::move(module), shape}});
   };
+  add("Linear", nn::Linear{5, 3}, {2, 4, 5});
+  add("Linear without bias", nn::Linear{7, 2, {.bias = false}}, {3, 7});
+  add("Conv2d", nn::Conv2d{3, 4, 3}, {2, 3, 7, 6});
+  add("Conv2d stride", nn::Conv2d{3, 5, {3, 2}, {.stride = {2, 3}, .padding = {1, 0}}}, {2, 3, 8, 9});
+  add("Conv2d dilation, groups", nn::Conv2d{4, 6, 3, {.padding = 2, .dilation = 2, .groups = 2, .bias = false}},
+      {2, 4, 6, 7});
+  add("Conv2d 1x1", nn::Conv2d{5, 4, 1, {.stride = 2}}, {2, 5, 7, 6});
+  add("Conv2d wide", nn::Conv2d{13, 14, 3, {.padding = 1}}, {3, 13, 30, 29});
+  add("MaxPool2d", nn::MaxPool2d{2}, {2, 3, 6, 9});
+  add("MaxPool2d overlapping", nn::MaxPool2d{{3, 2}, {.stride = {2, 1}, .padding = {1, 1}}}, {2, 3, 7, 8});
+  add("BatchNorm1d", nn::BatchNorm1d{4}, {6, 4});
+  add("BatchNorm1d of sequences", nn::BatchNorm1d{3, {.eps = 0.1, .momentum = 0.3}}, {4, 3, 5});
+  add("BatchNorm2d", nn::BatchNorm2d{3}, {4, 3, 2, 5});
+  add("BatchNorm2d without affine", nn::BatchNorm2d{3, {.affine = false}}, {2, 3, 4, 3});
+  add("BatchNorm2d without running statistics", nn::BatchNorm2d{3, {.track_running_stats = false}}, {2, 3, 4, 3});
+  add("PReLU", nn::PReLU{}, {3, 4});
+  add("PReLU of channels", nn::PReLU{{.num_parameters = 3}}, {2, 3, 4});
   add("Conv1d", nn::Conv1d{3, 4, 3}, {2, 3, 11});
   add("Conv1d stride, groups", nn::Conv1d{4, 6, 5, {.stride = 2, .padding = 2, .groups = 2, .bias = false}},
       {3, 4, 12});

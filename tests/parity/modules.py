@@ -97,6 +97,22 @@ class PostActBlock(nn.Module):
 
 
 def layers():
+    case("Linear", nn.Linear(5, 3), (2, 4, 5))
+    case("Linear without bias", nn.Linear(7, 2, bias=False), (3, 7))
+    case("Conv2d", nn.Conv2d(3, 4, 3), (2, 3, 7, 6))
+    case("Conv2d stride", nn.Conv2d(3, 5, (3, 2), stride=(2, 3), padding=(1, 0)), (2, 3, 8, 9))
+    case("Conv2d dilation, groups", nn.Conv2d(4, 6, 3, padding=2, dilation=2, groups=2, bias=False), (2, 4, 6, 7))
+    case("Conv2d 1x1", nn.Conv2d(5, 4, 1, stride=2), (2, 5, 7, 6))
+    case("Conv2d wide", nn.Conv2d(13, 14, 3, padding=1), (3, 13, 30, 29))
+    case("MaxPool2d", nn.MaxPool2d(2), (2, 3, 6, 9))
+    case("MaxPool2d overlapping", nn.MaxPool2d((3, 2), stride=(2, 1), padding=(1, 1)), (2, 3, 7, 8))
+    case("BatchNorm1d", nn.BatchNorm1d(4), (6, 4))
+    case("BatchNorm1d of sequences", nn.BatchNorm1d(3, eps=0.1, momentum=0.3), (4, 3, 5))
+    case("BatchNorm2d", nn.BatchNorm2d(3), (4, 3, 2, 5))
+    case("BatchNorm2d without affine", nn.BatchNorm2d(3, affine=False), (2, 3, 4, 3))
+    case("BatchNorm2d without running statistics", nn.BatchNorm2d(3, track_running_stats=False), (2, 3, 4, 3))
+    case("PReLU", nn.PReLU(), (3, 4))
+    case("PReLU of channels", nn.PReLU(3), (2, 3, 4))
     case("Conv1d", nn.Conv1d(3, 4, 3), (2, 3, 11))
     case("Conv1d stride, groups", nn.Conv1d(4, 6, 5, stride=2, padding=2, groups=2, bias=False), (3, 4, 12))
     case("Conv1d dilation", nn.Conv1d(2, 3, 3, padding=3, dilation=3), (2, 2, 7))
