@@ -12,7 +12,7 @@
 
 namespace gradus::kernels {
 
-inline Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
+constexpr Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
 
 /// Working memory for n numbers, uninitialised, from the caching allocator. Sizes are powers of two, so that one block
 /// serves many layers: the allocator keeps blocks by size.
@@ -89,11 +89,11 @@ void store(const typename Register<T>::type& v, T* to, Index count) {
 
 }  // namespace detail
 
-/// out[i lanes + c] = in[c plane + i] for i < count and c < channels, 0 for the other c. Channels beyond `lanes` are
-/// left for the next call; what that will read is fetched already, since the hardware does not foresee reads from so
-/// many places.
+/// out[i step + c] = in[c plane + i] for i < count and c < channels, 0 for the other c < lanes. Channels beyond `lanes`
+/// are left for the next call; what that will read is fetched already, since the hardware does not foresee reads from
+/// so many places.
 template <class T>
-void planes_to_lanes(const T* in, Index plane, Index channels, Index count, T* out) {
+void planes_to_lanes(const T* in, Index plane, Index channels, Index count, T* out, Index step = lanes<T>) {
   using V = simd::Batch<T>;
   static constexpr T zeros[lanes<T>] = {};
   const auto square = [&](Index i, Index width, auto&& load) {
@@ -107,7 +107,7 @@ void planes_to_lanes(const T* in, Index plane, Index channels, Index count, T* o
     detail::transpose<T>(rows);
 #pragma GCC unroll 16
     for (Index j = 0; j < lanes<T>; ++j)
-      if (j < width) detail::store<T>(rows[j], out + (i + j) * lanes<T>, lanes<T>);
+      if (j < width) detail::store<T>(rows[j], out + (i + j) * step, lanes<T>);
   };
   Index i = 0;
   for (; i + lanes<T> <= count; i += lanes<T>) square(i, lanes<T>, [](const T* from) { return V::load(from); });

@@ -5,13 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
-#include <type_traits>
-#include <utility>
 
-#include "gradus/core/allocator.hpp"
 #include "gradus/core/error.hpp"
-#include "gradus/core/simd.hpp"
+#include "gradus/kernels/channel_blocks.hpp"
+#include "gradus/kernels/register_tile.hpp"
 
 namespace gradus::kernels {
 
@@ -21,132 +18,77 @@ namespace {
 
 using simd::Batch;
 
-constexpr int tile_rows = 14;  // 14 rows of 2 batches, the batches of b and the number of a fit the 32 registers
-constexpr int tile_batches = 2;
 constexpr Index depth = 256;          // of k at a time: a panel of b, 2 batches wide, takes up to 32 KiB
 constexpr Index block_rows = 84;      // of a at a time: 84 KiB (float)
 constexpr Index block_columns = 512;  // of b at a time: 512 KiB (float)
 
-Index parts_of(Index size, Index largest) { return (size + largest - 1) / largest; }
 // Where part i begins, when all parts are about equal.
 Index start_of(Index size, Index parts, Index i) { return size * i / parts; }
 
-// -- putting parts of a and b in order: out[p * width + lane] for lane < width, p < k; zeros beyond `count` lanes
-
-inline __m512 exchange(__m512 a, __m512i places, __m512 b) { return _mm512_permutex2var_ps(a, places, b); }
-inline __m512d exchange(__m512d a, __m512i places, __m512d b) { return _mm512_permutex2var_pd(a, places, b); }
-
-// Places for exchange: blocks of h lanes of a second row replace every other block of a first one, and the other way
-// round.
+// out[p * step + lane] for lane < lanes, p < k, from rows along k, from[lane * row + p], or from rows along the lanes,
+// from[p * row + lane]; what is beyond `count` lanes will not be read.
 template <class T>
-struct Places {
-  using Word = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-  static constexpr int size = Batch<T>::size;
-  alignas(64) Word upper[size], lower[size];
-  explicit constexpr Places(int h) : upper(), lower() {
-    for (int lane = 0; lane < size; ++lane) {
-      const bool other = (lane & h) != 0;
-      upper[lane] = Word(other ? size + lane - h : lane);
-      lower[lane] = Word(other ? size + lane : lane + h);
-    }
+void pack(bool along_k, const T* from, Index row, Index count, Index k, T* out, Index step = lanes<T>) {
+  using V = Batch<T>;
+  if (along_k)
+    planes_to_lanes(from, row, count, k, out, step);
+  else if (count >= lanes<T>)
+    for (Index p = 0; p < k; ++p) V::load(from + p * row).store(out + p * step);
+  else
+    for (Index p = 0; p < k; ++p) V::load_partial(from + p * row, int(count)).store(out + p * step);
+}
+
+// Rows of op(a) side by side: element (r, p) is data[p * step + r]. Packed, or a matrix that is to be transposed, where
+// it lies.
+template <class T, int rows>
+struct RowsTogether {
+  const T* data;
+  Index step;
+  RowsTogether(const T* from, Index distance) : data(from), step(distance) {}
+  T at(int r) const { return data[r]; }
+  void next() { data += step; }
+};
+
+// Rows of op(a) apart: element (r, p) is data[r * step + p], a matrix where it lies. Addresses have a base and an index
+// of one or two steps, so that a base serves three rows.
+template <class T, int rows>
+struct RowsApart {
+  static constexpr int bases = (rows + 2) / 3;
+  const T* base[bases];
+  Index step;
+  RowsApart(const T* from, Index distance) : step(distance) {
+#pragma GCC unroll 16
+    for (int i = 0; i < bases; ++i) base[i] = from + 3 * i * step;
+  }
+  T at(int r) const { return base[r / 3][r % 3 * step]; }
+  void next() {
+#pragma GCC unroll 16
+    for (int i = 0; i < bases; ++i) ++base[i];
   }
 };
 
-template <class T, int H>
-inline void exchange_blocks(typename Batch<T>::Native (&rows)[Batch<T>::size]) {
-  static constexpr Places<T> places(H);
-  const __m512i upper = _mm512_load_si512(places.upper), lower = _mm512_load_si512(places.lower);
-  for (int i = 0; i < Batch<T>::size; ++i) {
-    if ((i & H) != 0) continue;
-    const auto a = rows[i], b = rows[i + H];
-    rows[i] = exchange(a, upper, b);
-    rows[i + H] = exchange(a, lower, b);
-  }
-  if constexpr (H > 1) exchange_blocks<T, H / 2>(rows);
-}
-
-// From rows along k: from[lane * row + p].
-template <class T>
-void pack_transposed(const T* from, Index row, int count, int width, Index k, T* out) {
-  constexpr int size = Batch<T>::size;
-  for (int lane = 0; lane < width; lane += size) {
-    const int lanes = std::min(size, width - lane), filled = std::clamp(count - lane, 0, lanes);
-    for (Index p = 0; p < k; p += size) {
-      const int steps = int(std::min<Index>(size, k - p));
-      typename Batch<T>::Native rows[size];
-      for (int i = 0; i < size; ++i)
-        rows[i] =
-            i < filled ? Batch<T>::load_partial(from + (lane + i) * row + p, steps).native() : Batch<T>(0).native();
-      exchange_blocks<T, size / 2>(rows);
-      for (int i = 0; i < steps; ++i) Batch<T>(rows[i]).store_partial(out + (p + i) * width + lane, lanes);
-    }
-  }
-}
-
-// From rows along the lanes: from[p * row + lane].
-template <class T>
-void pack_straight(const T* from, Index row, int count, int width, Index k, T* out) {
-  constexpr int size = Batch<T>::size;
-  for (int lane = 0; lane < width; lane += size) {
-    const int lanes = std::min(size, width - lane), filled = std::clamp(count - lane, 0, lanes);
-    if (filled == size)
-      for (Index p = 0; p < k; ++p) Batch<T>::load(from + p * row + lane).store(out + p * width + lane);
-    else
-      for (Index p = 0; p < k; ++p)
-        Batch<T>::load_partial(from + p * row + lane, filled).store_partial(out + p * width + lane, lanes);
-  }
-}
-
-template <class T>
-void pack(bool along_k, const T* from, Index row, int count, int width, Index k, T* out) {
-  if (along_k)
-    pack_transposed(from, row, count, width, k, out);
-  else
-    pack_straight(from, row, count, width, k, out);
-}
-
-// -- tiles
-
-// The part of op(a) for a tile. Element (r, p) is data[p * step + r]: packed, or a matrix that is to be transposed,
-// where it lies; or, with rows apart, data[r * step + p]: a matrix where it lies.
+// The part of op(a) for a tile, and its distance from one row or column to the next.
 template <class T>
 struct Left {
   const T* data;
   Index step;
 };
 
-// R rows and N batches of c, of which the first `columns` columns exist.
-template <class T, bool rows_apart, int N, int R>
+// A tile of c, of whose panels the first `columns` columns exist.
+template <class T, class LeftRows, int panels, int rows>
 void tile(Index k, Left<T> a, const T* b, bool add, T* c, Index c_row, Index columns) {
   using V = Batch<T>;
-  V sums[R][N];
-  for (int r = 0; r < R; ++r) __builtin_prefetch(c + r * c_row, 1);
-#pragma GCC unroll 14
-  for (int r = 0; r < R; ++r)
+  for (int r = 0; r < rows; ++r) __builtin_prefetch(c + r * c_row, 1);
+  TileSums<T, rows, panels> sums;
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 2
-    for (int v = 0; v < N; ++v) sums[r][v] = V(0);
-  // Addresses have a base and an index of one or two steps, so that a base serves three rows.
-  constexpr int bases = rows_apart ? (R + 2) / 3 : 1;
-  const T* base[bases];
-#pragma GCC unroll 14
-  for (int i = 0; i < bases; ++i) base[i] = a.data + 3 * i * a.step;
-  for (Index p = 0; p < k; ++p, b += N * V::size) {
-    V right[N];
+    for (int v = 0; v < panels; ++v) sums[r][v] = V(0);
+  accumulate<T, rows, panels>(k, LeftRows(a.data, a.step), b, k * V::size, sums);
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 2
-    for (int v = 0; v < N; ++v) right[v] = V::load_aligned(b + v * V::size);
-#pragma GCC unroll 14
-    for (int r = 0; r < R; ++r) {
-      const V left(rows_apart ? base[r / 3 % bases][r % 3 * a.step] : base[0][r]);
-#pragma GCC unroll 2
-      for (int v = 0; v < N; ++v) sums[r][v] = fma(left, right[v], sums[r][v]);
-    }
-#pragma GCC unroll 14
-    for (int i = 0; i < bases; ++i) base[i] += rows_apart ? 1 : a.step;
-  }
-#pragma GCC unroll 14
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-    for (int v = 0; v < N; ++v) {
+    for (int v = 0; v < panels; ++v) {
       const int count = int(std::clamp<Index>(columns - v * V::size, 0, V::size));
       T* to = c + r * c_row + v * V::size;
       if (count == V::size)
@@ -156,24 +98,11 @@ void tile(Index k, Left<T> a, const T* b, bool add, T* c, Index c_row, Index col
     }
 }
 
+// tiles[rows apart][panels - 1][rows - 1]
 template <class T>
-using Tile = void (*)(Index, Left<T>, const T*, bool, T*, Index, Index);
-template <class T>
-using TilesByRows = std::array<Tile<T>, tile_rows>;
-
-template <class T, bool rows_apart, int N, int... R>
-constexpr TilesByRows<T> tiles_of(std::integer_sequence<int, R...>) {
-  return {tile<T, rows_apart, N, R + 1>...};
-}
-template <class T, bool rows_apart>
-constexpr std::array<TilesByRows<T>, tile_batches> tiles_by_batches() {
-  constexpr std::make_integer_sequence<int, tile_rows> rows;
-  return {tiles_of<T, rows_apart, 1>(rows), tiles_of<T, rows_apart, 2>(rows)};
-}
-// tiles[rows apart][N - 1][R - 1]
-template <class T>
-constexpr std::array<std::array<TilesByRows<T>, tile_batches>, 2> tiles = {tiles_by_batches<T, false>(),
-                                                                           tiles_by_batches<T, true>()};
+constexpr std::array tiles{
+    for_all_tiles<T>([]<int panels, int rows>() { return &tile<T, RowsTogether<T, rows>, panels, rows>; }),
+    for_all_tiles<T>([]<int panels, int rows>() { return &tile<T, RowsApart<T, rows>, panels, rows>; })};
 
 // Whether a is used where it lies: not when its elements are read often, and not when they share too few sets of the
 // cache, or too many pages.
@@ -183,21 +112,6 @@ bool in_place(bool transpose_a, Index n, Index a_row) {
   return n <= 512 && (transpose_a ? bytes < 4096 : bytes % 2048 != 0);
 }
 
-template <class T>
-class Workspace {
- public:
-  explicit Workspace(Index numbers)
-      : bytes_(std::size_t(numbers) * sizeof(T)), data_(static_cast<T*>(memory::allocate(bytes_))) {}
-  ~Workspace() { memory::release(data_, bytes_); }
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-  T* data() const { return data_; }
-
- private:
-  std::size_t bytes_;
-  T* data_;
-};
-
 }  // namespace
 
 bool product_suits(Index m, Index n) { return m >= 8 && n >= Batch<float>::size; }
@@ -205,33 +119,33 @@ bool product_suits(Index m, Index n) { return m >= 8 && n >= Batch<float>::size;
 template <class T>
 void product(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b,
              Index b_row, bool add, T* c, Index c_row) {
-  constexpr Index size = Batch<T>::size, panel = tile_batches * size;
-  const Index depths = parts_of(k, depth), bands = parts_of(m, block_rows);
-  const Index most_k = parts_of(k, depths), most_rows = parts_of(m, bands);
+  const Index depths = divide_up(k, depth), bands = divide_up(m, block_rows);
+  const Index most_k = divide_up(k, depths), most_tiles = divide_up(divide_up(m, bands), most_rows<T>);
   const bool lies = in_place<T>(transpose_a, n, a_row), rows_apart = lies && !transpose_a;
-  const Workspace<T> packed_a(lies ? 0 : most_rows * most_k);
-  const Workspace<T> packed_b(parts_of(std::min(n, block_columns), panel) * panel * most_k);
+  constexpr Index step = divide_up(most_rows<T>, lanes<T>) * lanes<T>;  // of packed rows of a
+  const Buffer<T> packed_a(lies ? 0 : most_tiles * step * most_k);
+  const Buffer<T> packed_b(blocks_of<T>(std::min(n, block_columns)) * lanes<T> * most_k);
   for (Index left = 0; left < n; left += block_columns) {
     const Index columns = std::min(block_columns, n - left);
     for (Index d = 0; d < depths; ++d) {
       const Index p = start_of(k, depths, d), inner = start_of(k, depths, d + 1) - p;
-      const auto batches_of = [&](Index column) { return columns - column > size ? tile_batches : 1; };
-      for (Index j = 0; j < columns; j += panel)
-        pack(transpose_b, b + (transpose_b ? (left + j) * b_row + p : p * b_row + left + j), b_row,
-             int(std::min(panel, columns - j)), int(batches_of(j) * size), inner, packed_b.data() + j * inner);
+      for (Index j = 0; j < columns; j += lanes<T>)
+        pack(transpose_b, b + (transpose_b ? (left + j) * b_row + p : p * b_row + left + j), b_row, columns - j, inner,
+             packed_b.data() + j * inner);
       for (Index band = 0; band < bands; ++band) {
-        const Index top = start_of(m, bands, band), rows = start_of(m, bands, band + 1) - top,
-                    count = parts_of(rows, tile_rows);
+        const Index top = start_of(m, bands, band);
+        const TileRows<T> parts{start_of(m, bands, band + 1) - top};
         const auto part_of_a = [&](Index i) { return a + (transpose_a ? p * a_row + top + i : (top + i) * a_row + p); };
-        for (Index t = 0; t < count && !lies; ++t) {
-          const Index i = start_of(rows, count, t), height = start_of(rows, count, t + 1) - i;
-          pack(!transpose_a, part_of_a(i), a_row, int(height), int(height), inner, packed_a.data() + i * inner);
-        }
-        for (Index j = 0; j < columns; j += panel)
-          for (Index t = 0; t < count; ++t) {
-            const Index i = start_of(rows, count, t), height = start_of(rows, count, t + 1) - i;
-            const Left<T> part = lies ? Left<T>{part_of_a(i), a_row} : Left<T>{packed_a.data() + i * inner, height};
-            tiles<T>[rows_apart][std::size_t(batches_of(j) - 1)][std::size_t(height - 1)](
+        for (Index t = 0; t < parts.count && !lies; ++t)
+          for (Index i = 0; i < parts.height(t); i += lanes<T>)
+            pack(!transpose_a, part_of_a(parts.first(t) + i), a_row, parts.height(t) - i, inner,
+                 packed_a.data() + t * step * inner + i, step);
+        for (Index j = 0; j < columns; j += most_panels * lanes<T>)
+          for (Index t = 0; t < parts.count; ++t) {
+            const Index i = parts.first(t), panels = std::min<Index>(most_panels, blocks_of<T>(columns - j));
+            const Left<T> part =
+                lies ? Left<T>{part_of_a(i), a_row} : Left<T>{packed_a.data() + t * step * inner, step};
+            tiles<T>[rows_apart][std::size_t(panels - 1)][std::size_t(parts.height(t) - 1)](
                 inner, part, packed_b.data() + j * inner, add || d > 0, c + (top + i) * c_row + left + j, c_row,
                 columns - j);
           }
