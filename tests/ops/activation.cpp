@@ -9,6 +9,7 @@
 #include "gradus/autograd/backward.hpp"
 #include "gradus/autograd/gradcheck.hpp"
 #include "gradus/autograd/mode.hpp"
+#include "gradus/core/allocator.hpp"
 #include "gradus/core/parallel.hpp"
 #include "gradus/ops/ops.hpp"
 #include "gradus/tensor/factories.hpp"
@@ -161,6 +162,18 @@ TEST_CASE("gradients of derivatives with factors: in one pass, and recorded, and
       CHECK(same(fused[0][i], fused[1][i]));
     }
   }
+}
+
+TEST_CASE("what a recorded pass keeps of an activation goes with the tape") {
+  const Tensor x = linspace(-3, 3, 20000, {.dtype = float64, .requires_grad = true});
+  const std::size_t before = memory::stats().in_use;
+  {
+    const Tensor y = tanh(x), slope = grad(y.sum(), x, {.create_graph = true});
+    const Tensor first = grad(slope.sum(), x, {.create_graph = true}), again = grad(slope.sum(), x);
+    CHECK(same(first.detach(), again));
+    CHECK(memory::stats().in_use > before);
+  }
+  CHECK(memory::stats().in_use == before);
 }
 
 TEST_CASE("gradients and second gradients are finite at extreme inputs") {

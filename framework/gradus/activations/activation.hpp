@@ -29,7 +29,7 @@ namespace gradus::activations {
 using simd::abs, simd::copysign, simd::exp, simd::expm1, simd::exp_power, simd::fma, simd::gaussian_tail,
     simd::log1p_unit, simd::max, simd::min;
 using simd::polynomial, simd::product, simd::product_error, simd::scale, simd::select, simd::sigmoid, simd::sign,
-    simd::tanh;
+    simd::tanh, simd::tanh_completed;
 using simd::TwoPart;
 
 struct Info {

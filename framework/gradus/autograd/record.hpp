@@ -83,7 +83,10 @@ class SavedOutput {
   std::uint32_t version_;
 };
 
-template <class T> using SavedFor = std::conditional_t<std::is_same_v<std::decay_t<T>, Output>, SavedOutput, SavedInput>;
+/// How a node keeps a T that saves() names. A room may give a kind of its own; it has the four members of SavedInput.
+template <class T> struct SavedAs { using type = SavedInput; };
+template <> struct SavedAs<Output> { using type = SavedOutput; };
+template <class T> using SavedFor = typename SavedAs<std::decay_t<T>>::type;
 
 /// Names the tensors whose values the rule will read, in the order of its parameters.
 template <class... Saved> std::tuple<const Saved&...> saves(const Saved&... saved) { return {saved...}; }

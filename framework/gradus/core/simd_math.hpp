@@ -435,12 +435,18 @@ template <class T> inline Batch<T> cos(const Batch<T>& x) {
   return sin_reduced(x, 1);
 }
 
+/// tanh(x), given |tanh(x)| as it is good enough from |x| = 0.625 on.
+template <class T> inline Batch<T> tanh_completed(const Batch<T>& x, const Batch<T>& far) {
+  using V = Batch<T>;
+  const V z = x * x;
+  const V near = fma(x * z, polynomial(z, tables::Constants<T>::tanh), x);
+  return copysign(select(abs(x) < V(0.625), near, far), x);
+}
+template <std::floating_point T> inline T tanh_completed(T x, T /*far*/) { return std::tanh(x); }
+
 template <class T> inline Batch<T> tanh(const Batch<T>& x) {
   using V = Batch<T>;
-  const V magnitude = abs(x), z = x * x;
-  const V near = fma(x * z, polynomial(z, tables::Constants<T>::tanh), x);
-  const V far = V(1) - V(2) / (exp(V(2) * magnitude) + V(1));
-  return copysign(select(magnitude < V(0.625), near, far), x);
+  return tanh_completed(x, V(1) - V(2) / (exp(V(2) * abs(x)) + V(1)));
 }
 
 /// 1 / (1 + e^-x), with relative accuracy as x falls.

@@ -1,6 +1,8 @@
 #include "gradus/ops/activation.hpp"
 
 #include <algorithm>
+#include <array>
+#include <memory>
 
 #include "gradus/activations/builtin.hpp"
 #include "gradus/autograd/record.hpp"
@@ -25,23 +27,84 @@ constexpr Index grain = 8192;
 // As many numbers as are worked on in one go, so that what is computed on the way stays in the first cache.
 constexpr Index block = 1024;
 
-// out = u v w, or out += u v w; u is always there.
+// Derivatives f^(1), f^(2), f^(3) at the elements of an x. All the operations that a recorded backward pass makes of one
+// activation want them again and again.
+class Derivatives {
+ public:
+  bool has(int order) const { return kept_ && (*kept_)[std::size_t(order)].defined(); }
+  /// Computed at the first time, for all copies of this.
+  const Tensor& of(const Function& f, int order, const Tensor& x) {
+    if (!kept_) kept_ = std::make_shared<std::array<Tensor, 5>>();
+    Tensor& values = (*kept_)[std::size_t(order)];
+    if (!values.defined()) {
+      const Tensor fresh = Tensor::make(f.name().c_str(), x.shape(), x.dtype());
+      dispatch_floating(f.name(), x.dtype(), [&]<class T> {
+        parallel_for(x.numel(), grain, [&](Index first, Index last) {
+          f.evaluate(order, x.data<T>() + first, fresh.data<T>() + first, last - first);
+        });
+      });
+      values = fresh;
+    }
+    return values;
+  }
+  std::size_t bytes() const {
+    std::size_t total = 0;
+    for (int order = 1; order < 4; ++order)
+      if (has(order)) total += (*kept_)[std::size_t(order)].impl()->storage->bytes();
+    return total;
+  }
+
+ private:
+  std::shared_ptr<std::array<Tensor, 5>> kept_;  // by order; of the fourth it is only asked whether it is there
+};
+
+// On the tape they go with the node that saved them.
+class SavedDerivatives {
+ public:
+  SavedDerivatives(const Derivatives& derivatives, const Tensor& /*value*/) : derivatives_(derivatives) {}
+  Derivatives& unpack(autograd::Node& /*node*/) const { return derivatives_; }
+  void free() { derivatives_ = {}; }
+  std::size_t bytes() const { return derivatives_.bytes(); }
+
+ private:
+  mutable Derivatives derivatives_;
+};
+
+}  // namespace
+
+template <>
+struct autograd::SavedAs<Derivatives> {
+  using type = SavedDerivatives;
+};
+
+namespace {
+
+// to = the product of the factors that are there, or to += it. One is, at least.
 template <class T>
-void put(const Tensor& out, bool add, Index first, const T* u, const T* v, const T* w, Index n) {
-  T* to = out.data<T>() + first;
+void multiply(std::array<const T*, 4> factors, T* to, bool add, Index n) {
+  const auto there = std::remove(factors.begin(), factors.end(), nullptr);
   const auto each = [&](auto product) {
     if (add)
       for (Index i = 0; i < n; ++i) to[i] += product(i);
     else
       for (Index i = 0; i < n; ++i) to[i] = product(i);
   };
-  if (v == nullptr) std::swap(v, w);
-  if (v == nullptr)
-    each([&](Index i) { return u[i]; });
-  else if (w == nullptr)
-    each([&](Index i) { return u[i] * v[i]; });
-  else
-    each([&](Index i) { return u[i] * v[i] * w[i]; });
+  const auto [u, v, w, z] = factors;
+  switch (there - factors.begin()) {
+    case 1:
+      return each([u = u](Index i) { return u[i]; });
+    case 2:
+      return each([u = u, v = v](Index i) { return u[i] * v[i]; });
+    case 3:
+      return each([u = u, v = v, w = w](Index i) { return u[i] * v[i] * w[i]; });
+    default:
+      return each([u = u, v = v, w = w, z = z](Index i) { return u[i] * v[i] * w[i] * z[i]; });
+  }
+}
+
+template <class T>
+const T* at(const Tensor& x, Index i) {
+  return x.defined() ? x.data<T>() + i : nullptr;
 }
 
 // The gradient of an input: what has been added up of it so far, or a new array.
@@ -55,9 +118,10 @@ class Gradient {
   }
   bool wanted() const { return to_.defined(); }
   bool adds() const { return adds_; }
+  const Tensor& array() const { return to_; }
   template <class T>
-  void put(Index first, const T* u, const T* v, const T* w, Index n) const {
-    gradus::put(to_, adds_, first, u, v, w, n);
+  void put(Index first, std::array<const T*, 4> factors, Index n) const {
+    if (wanted()) multiply(factors, to_.data<T>() + first, adds_, n);
   }
   /// For the engine, which has the sum already.
   Tensor result() const { return adds_ ? Tensor{} : to_; }
@@ -69,58 +133,55 @@ class Gradient {
 
 // Gradients of x, a and b, given that of a b f^(order)(x), in one pass over them all.
 Grads fused_gradients(const Function& f, int order, const Tensor& g, const Tensor& x, const Tensor& a, const Tensor& b,
-                      const Step& step) {
+                      Derivatives& known, const Step& step) {
   const char* name = f.name().c_str();
   const Gradient dx(name, x, 0, step), da(name, a, 1, step), db(name, b, 2, step);
-  const bool plain = !a.defined() && !dx.adds();
+  const Tensor value = a.defined() ? known.of(f, order, x) : Tensor{},
+               slope = known.has(order + 1) ? known.of(f, order + 1, x) : Tensor{};
   dispatch_floating(name, x.dtype(), [&]<class T> {
-    const auto at = [](const Tensor& t, Index i) { return t.defined() ? t.data<T>() + i : nullptr; };
     parallel_for(x.numel(), grain, [&](Index first, Index last) {
-      if (plain) return f.product(order + 1, at(x, first), at(g, first), at(dx.result(), first), last - first);
-      alignas(64) T values[block], slopes[block];
+      if (!a.defined() && !slope.defined() && !dx.adds())
+        return f.product(order + 1, at<T>(x, first), at<T>(g, first), dx.array().data<T>() + first, last - first);
+      alignas(64) T slopes[block];
       for (Index i = first; i < last; i += block) {
         const Index n = std::min(block, last - i);
-        const T *pg = at(g, i), *pa = at(a, i), *pb = at(b, i);
-        if (dx.wanted()) f.product(order + 1, at(x, i), pg, slopes, n);
-        if (da.wanted() || db.wanted()) f.product(order, at(x, i), pg, values, n);
-        if (dx.wanted()) dx.put(i, slopes, pa, pb, n);
-        if (da.wanted()) da.put(i, values, pb, static_cast<const T*>(nullptr), n);
-        if (db.wanted()) db.put(i, values, pa, static_cast<const T*>(nullptr), n);
+        const T *pg = at<T>(g, i), *pa = at<T>(a, i), *pb = at<T>(b, i);
+        if (dx.wanted() && !slope.defined()) {
+          f.product(order + 1, at<T>(x, i), pg, slopes, n);
+          dx.put<T>(i, {slopes, pa, pb, nullptr}, n);
+        } else {
+          dx.put<T>(i, {pg, at<T>(slope, i), pa, pb}, n);
+        }
+        da.put<T>(i, {pg, at<T>(value, i), pb, nullptr}, n);
+        db.put<T>(i, {pg, at<T>(value, i), pa, nullptr}, n);
       }
     });
   });
   return a.defined() ? Grads{dx.result(), da.result(), db.result()} : Grads{dx.result()};
 }
 
-// a b f^(order)(x), without the factors that are not there; b is not there without a. The derivatives are of the same
-// kind, so second derivatives of networks take few passes over memory.
-Tensor scaled_derivative(const Function& f, int order, const Tensor& x, const Tensor& a, const Tensor& b) {
+// a b f^(order)(x) with order 1, 2 or 3; b may be missing. The derivatives are of the same kind, so that second
+// derivatives of networks take few passes over memory.
+Tensor scaled_derivative(const Function& f, int order, const Tensor& x, const Tensor& a, const Tensor& b,
+                         Derivatives& known) {
   const char* name = f.name().c_str();  // the rule holds f, so it lives as long as the node
-  check_floating(name, x);
   Tensor value = Tensor::make(name, x.shape(), x.dtype());
+  const Tensor derivative = known.of(f, order, x);
   dispatch_floating(name, x.dtype(), [&]<class T> {
-    parallel_for(x.numel(), grain, [&](Index first, Index last) {
-      if (!a.defined()) return f.evaluate(order, x.data<T>() + first, value.data<T>() + first, last - first);
-      f.product(order, x.data<T>() + first, a.data<T>() + first, value.data<T>() + first, last - first);
-      if (b.defined())
-        for (Index i = first; i < last; ++i) value.data<T>()[i] *= b.data<T>()[i];
+    parallel_for(x.numel(), grain, [&](Index i, Index last) {
+      multiply<T>({at<T>(a, i), at<T>(derivative, i), at<T>(b, i), nullptr}, value.data<T>() + i, false, last - i);
     });
   });
-  if (!a.defined())
-    return record(name, std::move(value), {x}, saves(x),
-                  [f, order](const Tensor& g, const Tensor& v, const Step& step) {
-                    if (!is_recording()) return fused_gradients(f, order, g, v, {}, {}, step);
-                    return Grads{scaled_derivative(f, order + 1, v, g, {})};
-                  });
-  return record(name, std::move(value), {x, a, b}, saves(x, a, b),
-                [f, order](const Tensor& g, const Tensor& v, const Tensor& s, const Tensor& t, const Step& step) {
-                  if (!is_recording()) return fused_gradients(f, order, g, v, s, t, step);
+  return record(name, std::move(value), {x, a, b}, saves(x, a, b, known),
+                [f, order](const Tensor& g, const Tensor& v, const Tensor& s, const Tensor& t, Derivatives& kept,
+                           const Step& step) {
+                  if (!is_recording()) return fused_gradients(f, order, g, v, s, t, kept, step);
                   Grads grads(3);
                   if (step.needs(0))
-                    grads[0] = t.defined() ? scaled_derivative(f, order + 1, v, g * s, t)
-                                           : scaled_derivative(f, order + 1, v, g, s);
-                  if (step.needs(1)) grads[1] = scaled_derivative(f, order, v, g, t);
-                  if (t.defined() && step.needs(2)) grads[2] = scaled_derivative(f, order, v, g, s);
+                    grads[0] = t.defined() ? scaled_derivative(f, order + 1, v, g * s, t, kept)
+                                           : scaled_derivative(f, order + 1, v, g, s, kept);
+                  if (step.needs(1)) grads[1] = scaled_derivative(f, order, v, g, t, kept);
+                  if (t.defined() && step.needs(2)) grads[2] = scaled_derivative(f, order, v, g, s, kept);
                   return grads;
                 });
 }
@@ -134,7 +195,21 @@ const Function& shared() {
 
 }  // namespace
 
-Tensor activate(const Function& f, const Tensor& x) { return scaled_derivative(f, 0, x, {}, {}); }
+Tensor activate(const Function& f, const Tensor& x) {
+  const char* name = f.name().c_str();
+  check_floating(name, x);
+  Tensor value = Tensor::make(name, x.shape(), x.dtype());
+  dispatch_floating(name, x.dtype(), [&]<class T> {
+    parallel_for(x.numel(), grain, [&](Index first, Index last) {
+      f.evaluate(0, x.data<T>() + first, value.data<T>() + first, last - first);
+    });
+  });
+  return record(name, std::move(value), {x}, saves(x, Derivatives{}),
+                [f](const Tensor& g, const Tensor& v, Derivatives& known, const Step& step) {
+                  if (!is_recording()) return fused_gradients(f, 0, g, v, {}, {}, known, step);
+                  return Grads{scaled_derivative(f, 1, v, g, {}, known)};
+                });
+}
 
 Tensor relu(const Tensor& x) { return activate(shared<activations::ReLU>(), x); }
 Tensor selu(const Tensor& x) { return activate(shared<activations::SELU>(), x); }
