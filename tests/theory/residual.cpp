@@ -36,6 +36,26 @@ TEST_CASE("stacks of residual blocks: gelu, block by block") {
   CHECK(thrown([&] { residual_stack(gelu, -1); }).find("must not be negative") != std::string::npos);
 }
 
+TEST_CASE("pre-norm blocks: relu in closed form, elu block by block") {
+  const ResidualStack relu = pre_norm_stack(activations::activation("relu"), 60);
+  CHECK(relu.variance.back() == doctest::Approx(31).epsilon(1e-12));
+  CHECK(relu.gain == doctest::Approx(31).epsilon(1e-12));
+
+  const Moments m = gaussian_moments("elu", {.variance = 2});
+  const ResidualStack elu = pre_norm_stack(activations::activation("elu"), 2, {.first = 2, .second = 0.5, .variance = 3});
+  const double v0 = 1.5, v1 = v0 + 0.5 * m.second;
+  CHECK(elu.variance[1] == doctest::Approx(2 * v1).epsilon(1e-12));
+  CHECK(elu.gain == doctest::Approx((1 + m.slope_second / v0) * (1 + m.slope_second / v1)).epsilon(1e-12));
+  CHECK(pre_norm_stack(activations::activation("gelu"), 0).gain == 1);
+}
+
+TEST_CASE("pre-norm blocks: misuse") {
+  const auto gelu = activations::activation("gelu");
+  CHECK(thrown([&] { pre_norm_stack(gelu, -1); }).find("must not be negative") != std::string::npos);
+  CHECK(thrown([&] { pre_norm_stack(gelu, 1, {.width = 8}); }).find("for infinite") != std::string::npos);
+  CHECK(thrown([&] { pre_norm_stack(gelu, 1, {.first = 0}); }).find("must be positive") != std::string::npos);
+}
+
 TEST_CASE("the mean of log|1 + lambda| over a circle inside the unit disk is 0") {
   for (const double radius : {0.3, 0.9}) {
     double sum = 0;

@@ -19,6 +19,14 @@ struct ResidualStack {
 /// fluctuates and gradients are not quite independent of x. Throws as residual_gain, and for a negative number of blocks.
 ResidualStack residual_stack(const activations::Function& f, int blocks, const ResidualOptions& options = {});
 
+/// The same of blocks x <- x + W_2 f(W_1 LN(x)), as pre-norm Transformers have them (Xiong et al. 2020), for infinite width. Whatever
+/// came before, W_1 LN(x) has variance sigma_1^2, so that v = |x|^2 / n grows evenly, by s = sigma_2^2 E f(X)^2, X ~ N(0, sigma_1^2), and
+/// LN divides gradients by sqrt v: the gain of a block is
+///   1 + sigma_1^2 sigma_2^2 E f'(X)^2 / v.
+/// So gradients grow like a power of the depth, not exponentially; for relu the gain is v_end / v_start. `variance` is sigma_1^2 v, as
+/// above. Throws as residual_stack, and unless options.width is 0 and first is positive.
+ResidualStack pre_norm_stack(const activations::Function& f, int blocks, const ResidualOptions& options = {});
+
 /// The limit of |det J|^(2/n), the geometric mean of the squared singular values of J = I + W_2 diag(f') W_1, as n and h grow. The
 /// eigenvalues lambda of W_2 diag(f') W_1 lie in a disk of squared radius r^2 = sigma_1^2 sigma_2^2 E f'^2, evenly in all directions
 /// (W_2 turned has the same law as W_2), and the mean of log|1 + lambda| over a circle inside the unit disk is 0 (log|1 + z| is harmonic
