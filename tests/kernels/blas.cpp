@@ -8,8 +8,10 @@
 #include <random>
 #include <vector>
 
+#include "gradus/core/environment.hpp"
 #include "gradus/core/error.hpp"
 #include "gradus/core/parallel.hpp"
+#include "gradus/kernels/product.hpp"
 
 using namespace gradus;
 
@@ -127,6 +129,18 @@ TEST_CASE_TEMPLATE("gemm is the product, the same bits with any number of thread
           CHECK(worst <= 100 * double(std::numeric_limits<T>::epsilon()) * std::sqrt(double(s.k)));
         }
   set_num_threads(before);
+}
+
+// The two add in different orders, as our own cuts k into equal parts of at most 256.
+TEST_CASE("the environment can give BLAS all products") {
+  CHECK(kernels::product_enabled() == left_on("GRADUS_PRODUCT"));
+  const Index m = 16, n = 32, k = 784;
+  if (!kernels::product_suits(m, n)) return;
+  const std::vector<float> a = numbers<float>(m * k, 1), b = numbers<float>(k * n, 2);
+  std::vector<float> own(std::size_t(m * n)), c = own;
+  kernels::product(false, false, m, n, k, a.data(), k, b.data(), n, false, own.data(), n);
+  kernels::gemm(false, false, m, n, k, a.data(), b.data(), 0.F, c.data());
+  CHECK((c == own) == kernels::product_enabled());
 }
 
 TEST_CASE_TEMPLATE("batches, with a shared operand", T, float, double) {

@@ -99,7 +99,7 @@ void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T
     if (top == bottom || left == right) return;
     const T *part_a = a + (transpose_a ? top : top * a_row), *part_b = b + (transpose_b ? left * b_row : left);
     T* part_c = c + top * c_row + left;
-    if (product_suits(bottom - top, right - left)) {
+    if (product_enabled() && product_suits(bottom - top, right - left)) {
       const bool add = beta != T(0);
       if (add && beta != T(1))
         for (Index i = 0; i < bottom - top; ++i)

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
-#include <string_view>
 
+#include "gradus/core/environment.hpp"
 #include "gradus/core/parallel.hpp"
 #include "gradus/kernels/blas.hpp"
 #include "gradus/kernels/channel_blocks.hpp"
@@ -211,10 +210,7 @@ Index channels_of_piece(const Conv2d& s, Index pieces) {
 }
 
 std::atomic<bool>& winograd() {
-  static std::atomic<bool> enabled{[] {
-    const char* value = std::getenv("GRADUS_WINOGRAD");
-    return value == nullptr || std::string_view(value) != "0";
-  }()};
+  static std::atomic<bool> enabled{left_on("GRADUS_WINOGRAD")};
   return enabled;
 }
 

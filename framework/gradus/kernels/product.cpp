@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "gradus/core/environment.hpp"
 #include "gradus/core/error.hpp"
 #include "gradus/kernels/channel_blocks.hpp"
 #include "gradus/kernels/register_tile.hpp"
@@ -164,6 +165,11 @@ void product(bool, bool, Index, Index, Index, const T*, Index, const T*, Index, 
 }
 
 #endif
+
+bool product_enabled() {
+  static const bool enabled = left_on("GRADUS_PRODUCT");
+  return enabled;
+}
 
 template void product(bool, bool, Index, Index, Index, const float*, Index, const float*, Index, bool, float*, Index);
 template void product(bool, bool, Index, Index, Index, const double*, Index, const double*, Index, bool, double*,

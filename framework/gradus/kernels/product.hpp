@@ -8,6 +8,9 @@ namespace gradus::kernels {
 /// whose time goes into putting the matrix in order.
 bool product_suits(Index m, Index n);
 
+/// Whether `gemm` uses `product` where it suits: unless the environment has GRADUS_PRODUCT=0, which is read once.
+bool product_enabled();
+
 /// c = op(a) op(b), or c += op(a) op(b) with `add`, on the calling thread. op(a) is (m, k), op(b) is (k, n), c is (m,
 /// n); a_row, b_row and c_row are the distances between rows in memory. T is float or double; no size is 0. The order
 /// in which an element's k products are added depends on k alone.
