@@ -28,8 +28,8 @@ struct Conv2d {
   Index window() const { return group_channels() * kernel_h * kernel_w; }
 };
 
-/// Whether convolutions of 3x3 kernels may be done by Winograd's minimal filtering (winograd.cpp), where that is faster.
-/// At the start yes, unless the environment has GRADUS_WINOGRAD=0.
+/// Whether convolutions of 3x3 kernels may be done by Winograd's minimal filtering (winograd.cpp), where that is
+/// faster. At the start yes, unless the environment has GRADUS_WINOGRAD=0.
 bool winograd_enabled();
 void set_winograd(bool enabled);
 
