@@ -81,7 +81,8 @@ void second_derivative(lab::Claim& g4) {
   g4.equal("the smallest g'', -2 phi(2), at -2 and 2", -2 * theory::normal_pdf(2), bend.min().item(), {.absolute = 1e-12});
   const double change = gelu(2, std::numbers::sqrt2);
   g4.equal("g'' at sqrt 2: it is 0, and negative beyond", 0, change, {.absolute = 1e-15});
-  g4.holds("g'' < 0 at 1.5 and at -1.5, g'' > 0 at 1.4 and -1.4", gelu(2, 1.5) < 0 && gelu(2, -1.5) < 0 && gelu(2, 1.4) > 0 && gelu(2, -1.4) > 0);
+  g4.holds("g'' < 0 at 1.5 and at -1.5, g'' > 0 at 1.4 and -1.4",
+           gelu(2, 1.5) < 0 && gelu(2, -1.5) < 0 && gelu(2, 1.4) > 0 && gelu(2, -1.4) > 0);
   g4.at_most("|g''| at 8: it goes to 0", 1e-11, std::fabs(gelu(2, 8)));
 }
 
@@ -132,8 +133,8 @@ void one_weight(lab::Run& run, lab::Claim& g4) {
 
 // Where Newton goes from 1601 starts in [-4, 4], by autodiff and by theory.
 void basins(lab::Run& run, lab::Claim& g4) {
-  Table table({"activation", "t", Column("to the minimum").percent(1), Column("to a maximum").percent(1), Column("nowhere: flat").percent(1),
-               Column("to infinity").percent(1)});
+  Table table({"activation", "t", Column("to the minimum").percent(1), Column("to a maximum").percent(1),
+               Column("nowhere: flat").percent(1), Column("to infinity").percent(1)});
   table.caption("where Newton's method ends, of starts spread evenly over [-4, 4]");
   Figure figure("Where Newton's method ends");
   for (const double target : {0.5, 1.0})
@@ -152,15 +153,23 @@ void basins(lab::Run& run, lab::Claim& g4) {
         ends.push_back(limit.end == End::infinity ? std::nan("") : limit.at);
       }
       // Starts at the edge of a basin may fall on either side by rounding.
-      g4.at_most(fmt::format("{}, t = {:g}: of 801 starts, those that autodiff takes elsewhere than theory", name, target), 8, double(unlike));
+      g4.at_most(fmt::format("{}, t = {:g}: of 801 starts, those that autodiff takes elsewhere than theory", name, target), 8,
+                 double(unlike));
       table.row({name, target, share[0], share[1], share[2], share[3]});
       if (target == 1.0 && std::string(name) != "softplus") {
-        figure.panel(name).x_label("start").y_label("end").y_range(-4.2, 4.2).points("t = 1", to_vector<double>(starts), ends).horizontal(1, "t");
+        figure.panel(name)
+            .x_label("start")
+            .y_label("end")
+            .y_range(-4.2, 4.2)
+            .points("t = 1", to_vector<double>(starts), ends)
+            .horizontal(1, "t");
         g4.report(fmt::format("{}, t = 1: share of starts in [-4, 4] that reach the minimum", name), share[0]);
       }
     }
   run.table(table);
-  run.figure("basins", std::move(figure), "Starts without a point go to infinity. ReLU reaches the minimum in one step from the right, and no step leads away from the left.");
+  run.figure(
+      "basins", std::move(figure),
+      "Starts without a point go to infinity. ReLU reaches the minimum in one step from the right, and no step leads away from the left.");
 }
 
 // ---- The landscape of a network ----
@@ -186,7 +195,8 @@ struct FirstLayer {
 
 FirstLayer first_layer(const char* name, const Digits& data, Index hidden) {
   manual_seed(11);
-  return {activations::activation(name), data.x, one_hot(data.y, 10).to(float64), randn({10, hidden}, {.dtype = float64}) / std::sqrt(double(hidden))};
+  return {activations::activation(name), data.x, one_hot(data.y, 10).to(float64),
+          randn({10, hidden}, {.dtype = float64}) / std::sqrt(double(hidden))};
 }
 
 // H v and the Gauss-Newton product J^T J v, for the Hessian of the loss and the Jacobian of the outputs by the first layer's weights.
@@ -242,9 +252,12 @@ void landscape(lab::Run& run, lab::Claim& g4) {
     if (std::string(name) == "relu") {
       g4.at_most("ReLU: H v less Gauss-Newton J^T J v, relative, for the first layer's weights: no other curvature", 1e-12, distance);
       g4.at_most("ReLU: the largest relative change of d2L/ds2 where no unit changes its state: piecewise quadratic", 1e-10, still);
-      g4.at_least("ReLU: the smallest d2L/ds2 on the line: not 0, the loss is not piecewise linear", 1, *std::min_element(line.curvature.begin(), line.curvature.end()));
+      g4.at_least("ReLU: the smallest d2L/ds2 on the line: not 0, the loss is not piecewise linear", 1,
+                  *std::min_element(line.curvature.begin(), line.curvature.end()));
       g4.report("ReLU: share of the steps on the line in which a unit changes its state", moved / double(line.crossed.size()));
-      g4.report("ReLU: share of the change of slope that the second derivative accounts for; the rest is in the kinks, where autodiff sees none", integral / total);
+      g4.report(
+          "ReLU: share of the change of slope that the second derivative accounts for; the rest is in the kinks, where autodiff sees none",
+          integral / total);
     } else {
       g4.at_least("GELU: H v less Gauss-Newton J^T J v, relative: curvature of the activation", 1e-3, distance);
       g4.equal("GELU: the integral of d2L/ds2 is the change of the slope (relative to it)", 1, integral / total, {.absolute = 1e-3});
@@ -311,7 +324,8 @@ double best_rate(const Digits& data, const std::string& activation, Index evalua
 }
 
 std::string sentence(const std::string& what, const Interval& difference) {
-  const std::string numbers = fmt::format("{:+.2f}, 95 % interval {:+.2f} to {:+.2f}", difference.center, difference.lower, difference.upper);
+  const std::string numbers =
+      fmt::format("{:+.2f}, 95 % interval {:+.2f} to {:+.2f}", difference.center, difference.lower, difference.upper);
   if (difference.contains(0)) return fmt::format("{} cannot be told from none ({})", what, numbers);
   return fmt::format("{} is {} ({})", what, difference.center > 0 ? "positive" : "negative", numbers);
 }
@@ -335,7 +349,8 @@ std::string training(lab::Run& run, lab::Claim& g4) {
     for (int seed = 1; seed <= seeds; ++seed)
       for (int method = 0; method < 2; ++method) {
         run.check_interrupt();
-        const Curve curve = method == 0 ? lbfgs(data, names[a], std::uint64_t(seed), evaluations) : descent(data, names[a], std::uint64_t(seed), evaluations, lr);
+        const Curve curve = method == 0 ? lbfgs(data, names[a], std::uint64_t(seed), evaluations)
+                                        : descent(data, names[a], std::uint64_t(seed), evaluations, lr);
         log_loss[std::size_t(method)][a].push_back(std::log10(curve.loss.back()));
         for (std::size_t i = 0; i < curve.loss.size(); ++i) mean_log[std::size_t(method)][i] += std::log10(curve.loss[i]) / seeds;
       }
@@ -348,7 +363,8 @@ std::string training(lab::Run& run, lab::Claim& g4) {
                report::Measured{report::mean(log_loss[1][a]), report::sample_std(log_loss[1][a])}});
   }
   run.table(table);
-  run.figure("training", std::move(figure), fmt::format("{} seeds; gradient descent with momentum 0.9 and the best of six learning rates.", seeds));
+  run.figure("training", std::move(figure),
+             fmt::format("{} seeds; gradient descent with momentum 0.9 and the best of six learning rates.", seeds));
 
   const auto half = [](const Interval& interval) { return (interval.upper - interval.lower) / 2; };
   const Interval quasi = report::paired_difference_interval(log_loss[0][0], log_loss[0][1]);
@@ -372,18 +388,24 @@ std::string training(lab::Run& run, lab::Claim& g4) {
 int main(int argc, char** argv) {
   lab::Lab lab("curvature", "Curvature of the loss", "Does a smooth activation give a loss whose curvature helps the optimiser?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& g4 = run.claim("G4", "GELU's second derivative is continuous and non-zero, so that curvature is well defined everywhere and quasi-Newton methods converge "
-                                     "faster; ReLU networks have piecewise linear losses without curvature.");
+    lab::Claim& g4 = run.claim("G4",
+                               "GELU's second derivative is continuous and non-zero, so that curvature is well defined everywhere and "
+                               "quasi-Newton methods converge "
+                               "faster; ReLU networks have piecewise linear losses without curvature.");
     second_derivative(g4);
     one_weight(run, g4);
     basins(run, g4);
     landscape(run, g4);
     const std::string empirical = training(run, g4);
     g4.verdict(Verdict::wrong,
-               "g'' = phi(x)(2 - x^2) is continuous but 0 at +-sqrt 2, negative beyond, and vanishes at infinity. What is piecewise linear is a ReLU network's output; "
-               "its squared loss is piecewise quadratic in each layer's weights, with Gauss-Newton curvature that is not 0 (L'' = 1 for w > 0) and slopes that jump at the "
-               "kinks. Smooth is not convex: for t = 1 GELU has L'' < 0 on (-1.38, 0.33), from where Newton's method diverges or climbs a maximum. "
-               "Measured on digits: " + empirical + ".")
+               "g'' = phi(x)(2 - x^2) is continuous but 0 at +-sqrt 2, negative beyond, and vanishes at infinity. What is piecewise linear "
+               "is a ReLU network's output; "
+               "its squared loss is piecewise quadratic in each layer's weights, with Gauss-Newton curvature that is not 0 (L'' = 1 for w "
+               "> 0) and slopes that jump at the "
+               "kinks. Smooth is not convex: for t = 1 GELU has L'' < 0 on (-1.38, 0.33), from where Newton's method diverges or climbs a "
+               "maximum. "
+               "Measured on digits: " +
+                   empirical + ".")
         .figure("scalar");
   });
 }

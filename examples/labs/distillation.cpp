@@ -36,7 +36,8 @@ namespace {
 Tensor as_row(const std::vector<double>& logits) { return from_vector(logits, {1, Index(logits.size())}); }
 
 // KL(q || p) without the factor T^2, and its gradient by the student's logits.
-std::pair<double, std::vector<double>> divergence(const std::vector<double>& teacher, const std::vector<double>& student, double temperature) {
+std::pair<double, std::vector<double>> divergence(const std::vector<double>& teacher, const std::vector<double>& student,
+                                                  double temperature) {
   Tensor s = as_row(student).requires_grad_();
   const Tensor loss = nn::distillation_loss(s, as_row(teacher), {.temperature = temperature}) / (temperature * temperature);
   return {loss.item(), to_vector<double>(grad(loss, s))};
@@ -51,7 +52,8 @@ double length(const std::vector<double>& v) {
 void the_loss(lab::Run& run, lab::Claim& g9) {
   run.section("Soft targets and the factor T^2");
   const std::vector<double> teacher{2, 1, 0.5, -1}, student{1, 1.5, 0, -0.5};
-  Table table({"T", Column("KL").significant(6), Column("T^2 KL").significant(6), Column("|gradient of KL|").significant(4), Column("T^2 |gradient|").significant(4)});
+  Table table({"T", Column("KL").significant(6), Column("T^2 KL").significant(6), Column("|gradient of KL|").significant(4),
+               Column("T^2 |gradient|").significant(4)});
   std::vector<double> temperatures, plain, scaled;
   for (const double t : {1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0}) {
     const theory::Distillation expected = theory::distillation(teacher, student, t);
@@ -66,7 +68,8 @@ void the_loss(lab::Run& run, lab::Claim& g9) {
     temperatures.push_back(t), plain.push_back(length(gradient)), scaled.push_back(t * t * length(gradient));
   }
   run.table(table);
-  g9.equal("T = 1e4: T^2 KL, and its limit", theory::distillation_limit(teacher, student), 1e8 * divergence(teacher, student, 1e4).first, {.relative = 1e-3});
+  g9.equal("T = 1e4: T^2 KL, and its limit", theory::distillation_limit(teacher, student), 1e8 * divergence(teacher, student, 1e4).first,
+           {.relative = 1e-3});
   const double order = std::log2(length(divergence(teacher, student, 200).second) / length(divergence(teacher, student, 100).second));
   g9.equal("the gradient of KL is of order T^-2: the exponent between T = 100 and 200", -2, order, {.absolute = 0.02});
   Figure figure("Gradient of the soft-target loss");
@@ -78,7 +81,8 @@ void the_loss(lab::Run& run, lab::Claim& g9) {
 
 using Loss = std::function<Tensor(const Tensor& logits, const Tensor& x, const Tensor& labels)>;
 
-nn::Sequential train_network(lab::Run& run, const lab::Images& images, const models::MlpOptions& options, std::uint64_t seed, int epochs, const Loss& loss) {
+nn::Sequential train_network(lab::Run& run, const lab::Images& images, const models::MlpOptions& options, std::uint64_t seed, int epochs,
+                             const Loss& loss) {
   manual_seed(seed);
   nn::Sequential net = models::mlp(images.train.x.size(1), images.train.num_classes(), options);
   data::DataLoader loader{images.train, {.batch_size = 64, .shuffle = true, .seed = seed}};
@@ -136,7 +140,8 @@ Measured shown(const std::vector<double>& values) { return {report::mean(values)
 double half(const Interval& interval) { return (interval.upper - interval.lower) / 2; }
 
 std::string compared(const std::string& what, const Interval& difference) {
-  const std::string numbers = fmt::format("{:+.2f} points, 95 % interval {:+.2f} to {:+.2f}", difference.center, difference.lower, difference.upper);
+  const std::string numbers =
+      fmt::format("{:+.2f} points, 95 % interval {:+.2f} to {:+.2f}", difference.center, difference.lower, difference.upper);
   if (difference.contains(0)) return fmt::format("{}: no difference that can be seen ({})", what, numbers);
   return fmt::format("{}: {} ({})", what, difference.center > 0 ? "better" : "worse", numbers);
 }
@@ -151,7 +156,9 @@ struct Student {
 Loss student_loss(const Student& student, nn::Sequential& teacher) {
   const double t = student.temperature;
   if (student.kind == Student::soft)
-    return [&teacher, t](const Tensor& logits, const Tensor& x, const Tensor&) { return nn::distillation_loss(logits, taught_by(teacher, x), {.temperature = t}); };
+    return [&teacher, t](const Tensor& logits, const Tensor& x, const Tensor&) {
+      return nn::distillation_loss(logits, taught_by(teacher, x), {.temperature = t});
+    };
   if (student.kind == Student::mixed)
     return [&teacher, t](const Tensor& logits, const Tensor& x, const Tensor& y) {
       return nn::distillation_loss(logits, taught_by(teacher, x), y, {.temperature = t, .soft_weight = 0.5});
@@ -187,22 +194,26 @@ std::string students(lab::Run& run, lab::Claim& g9) {
   for (int seed = 1; seed <= seeds; ++seed) {
     std::map<std::string, nn::Sequential> teachers;
     for (const char* activation : {"gelu", "relu"}) {
-      teachers.emplace(activation, train_network(run, images, {.hidden = {256, 256}, .activation = activation}, std::uint64_t(seed), teacher_epochs, hard));
+      teachers.emplace(activation, train_network(run, images, {.hidden = {256, 256}, .activation = activation}, std::uint64_t(seed),
+                                                 teacher_epochs, hard));
       teacher_scores[activation].add(score(teachers.at(activation), images.test));
     }
     for (std::size_t k = 0; k < kinds.size(); ++k) {
       const Loss loss = kinds[k].teacher.empty() ? Loss(hard) : student_loss(kinds[k], teachers.at(kinds[k].teacher));
-      nn::Sequential net = train_network(run, kinds[k].few ? few : images, {.hidden = {16}, .activation = kinds[k].activation}, std::uint64_t(seed),
-                                         student_epochs * (kinds[k].few ? int(share) : 1), loss);
+      nn::Sequential net = train_network(run, kinds[k].few ? few : images, {.hidden = {16}, .activation = kinds[k].activation},
+                                         std::uint64_t(seed), student_epochs * (kinds[k].few ? int(share) : 1), loss);
       scores[k].add(score(net, images.test));
     }
   }
 
-  Table table({"network", Column("test accuracy, %").fixed(2), Column("test cross-entropy").fixed(4), Column("calibration error").fixed(4)});
-  table.caption(fmt::format("{} seeds: mean and standard deviation; teachers have 256 + 256 hidden units, students 16; few images: {}", seeds, few.train.size()));
+  Table table(
+      {"network", Column("test accuracy, %").fixed(2), Column("test cross-entropy").fixed(4), Column("calibration error").fixed(4)});
+  table.caption(fmt::format("{} seeds: mean and standard deviation; teachers have 256 + 256 hidden units, students 16; few images: {}",
+                            seeds, few.train.size()));
   for (auto& [activation, s] : teacher_scores) table.row({activation + " teacher", shown(s.accuracy), shown(s.loss), shown(s.calibration)});
   table.rule();
-  for (std::size_t k = 0; k < kinds.size(); ++k) table.row({kinds[k].name, shown(scores[k].accuracy), shown(scores[k].loss), shown(scores[k].calibration)});
+  for (std::size_t k = 0; k < kinds.size(); ++k)
+    table.row({kinds[k].name, shown(scores[k].accuracy), shown(scores[k].loss), shown(scores[k].calibration)});
   run.table(table);
 
   struct Pair {
@@ -235,25 +246,34 @@ std::string students(lab::Run& run, lab::Claim& g9) {
   figure.width(1000);
   run.figure("students", std::move(figure), fmt::format("{} seeds, paired 95 % intervals.", seeds));
   // Every network has learned: guessing gives 10 %.
-  for (std::size_t k = 0; k < kinds.size(); ++k) g9.at_least("test accuracy, %: " + kinds[k].name, run.pick(60, 40), report::mean(scores[k].accuracy));
+  for (std::size_t k = 0; k < kinds.size(); ++k)
+    g9.at_least("test accuracy, %: " + kinds[k].name, run.pick(60, 40), report::mean(scores[k].accuracy));
   return compared("a ReLU student with a GELU teacher against hard labels", differences[1]) + "; " +
          compared("against the same student with a ReLU teacher, the control", differences[3]) + "; " +
-         compared("for a softplus student, against hard labels", differences[4]) + "; " + compared("and against the ReLU teacher", differences[5]) + "; " +
-         compared(fmt::format("for a student that sees only {} of the teacher's {} images, GELU teacher against hard labels", few.train.size(), images.train.size()), differences[6]) + "; " +
-         compared("and against the ReLU teacher", differences[7]);
+         compared("for a softplus student, against hard labels", differences[4]) + "; " +
+         compared("and against the ReLU teacher", differences[5]) + "; " +
+         compared(fmt::format("for a student that sees only {} of the teacher's {} images, GELU teacher against hard labels",
+                              few.train.size(), images.train.size()),
+                  differences[6]) +
+         "; " + compared("and against the ReLU teacher", differences[7]);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  lab::Lab lab("distillation", "Distillation from a GELU teacher", "Does a GELU teacher teach a small network better, because GELU is smooth?");
+  lab::Lab lab("distillation", "Distillation from a GELU teacher",
+               "Does a GELU teacher teach a small network better, because GELU is smooth?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& g9 = run.claim("G9", "Because GELU is smooth, the soft targets of a GELU teacher guide ReLU or softplus students to better performance than hard labels.");
+    lab::Claim& g9 = run.claim("G9",
+                               "Because GELU is smooth, the soft targets of a GELU teacher guide ReLU or softplus students to better "
+                               "performance than hard labels.");
     the_loss(run, g9);
     const std::string empirical = students(run, g9);
     g9.verdict(Verdict::holds_if,
-               "Soft targets carry weight beside hard labels only with the factor T^2, as the gradient of KL is (p - q)/T, of order 1/T^2; and a benefit depends on what "
-               "the student has of its own, and is due to GELU only if a ReLU teacher does not give it. Measured: " + empirical + ".")
+               "Soft targets carry weight beside hard labels only with the factor T^2, as the gradient of KL is (p - q)/T, of order 1/T^2; "
+               "and a benefit depends on what "
+               "the student has of its own, and is due to GELU only if a ReLU teacher does not give it. Measured: " +
+                   empirical + ".")
         .figure("students");
   });
 }

@@ -62,12 +62,18 @@ void shape(lab::Run& run, lab::Claim& g16) {
   };
   g16.equal("the largest slope of GELU", range.highest.value, steepness.max().item(), {.absolute = 1e-10});
   g16.equal("its place, sqrt 2", std::numbers::sqrt2, place(steepness, true), {.absolute = step});
-  g16.equal("the smallest slope of GELU: below 0, so GELU itself is not monotone", range.lowest.value, steepness.min().item(), {.absolute = 1e-10});
+  g16.equal("the smallest slope of GELU: below 0, so GELU itself is not monotone", range.lowest.value, steepness.min().item(),
+            {.absolute = 1e-10});
   g16.equal("its place, -sqrt 2", -std::numbers::sqrt2, place(steepness, false), {.absolute = step});
   g16.holds("SiLU and Mish have a slope that is not monotone as well: it rises above 1, its limit",
-            theory::slope_range(activations::activation("silu")).highest.value > 1.05 && theory::slope_range(activations::activation("mish")).highest.value > 1.05);
+            theory::slope_range(activations::activation("silu")).highest.value > 1.05 &&
+                theory::slope_range(activations::activation("mish")).highest.value > 1.05);
 
   const activations::Function approximate = activations::activation("gelu_tanh");
+  // The tie to the Gaussian: a gate that is open with the chance Phi(x) passes x Phi(x) on average. The tanh formula is no such mean.
+  const double gate = theory::gaussian_gate_moments(2.7).mean;
+  g16.equal("mean of 2.7 behind a gate that is open with chance Phi(2.7): GELU(2.7)", gate, gelu(2.7), {.absolute = 1e-14});
+  g16.at_least("the tanh formula misses it by", 4.7e-4, std::fabs(approximate(2.7) - gate));
   for (const int order : {0, 1}) {
     const theory::Extreme far = theory::max_difference(gelu, approximate, order);
     const Tensor difference = order == 0 ? activate(gelu, x) - activate(approximate, x) : steepness - slope(approximate, x);
@@ -87,7 +93,8 @@ void shape(lab::Run& run, lab::Claim& g16) {
   row("E g", exact.mean, other.mean);
   row("E g^2", exact.second, other.second);
   row("E g'^2", exact.slope_second, other.slope_second);
-  row("weight variance that preserves q = 1", theory::variance_preserving(gelu).weight_variance, theory::variance_preserving(approximate).weight_variance);
+  row("weight variance that preserves q = 1", theory::variance_preserving(gelu).weight_variance,
+      theory::variance_preserving(approximate).weight_variance);
   row("largest slope", range.highest.value, theory::slope_range(approximate).highest.value);
   run.section("The two formulas under N(0, 1)");
   run.table(table);
@@ -99,7 +106,11 @@ void shape(lab::Run& run, lab::Claim& g16) {
     for (const double at : to_vector<double>(few)) y.push_back(gelu(order, at) - approximate(order, at));
     return y;
   };
-  figure.panel().x_label("x").y_label("difference").line("value", to_vector<double>(few), differences(0)).line("slope", to_vector<double>(few), differences(1));
+  figure.panel()
+      .x_label("x")
+      .y_label("difference")
+      .line("value", to_vector<double>(few), differences(0))
+      .line("slope", to_vector<double>(few), differences(1));
   run.figure("difference", std::move(figure), "The formulas agree at 0 and far away, and differ most around |x| = 2 to 3.");
 }
 
@@ -152,14 +163,15 @@ void swapped(lab::Claim& g16, const lab::Images& images, Trained& exact, std::ui
   const Tensor before = exact.net(images.test.x), after = other(images.test.x);
   const double reach = sum(abs(exact.net.named_parameters()[2].second), {.axes = {1}}).max().item();
   const double distance = theory::max_difference(activations::activation("gelu"), activations::activation("gelu_tanh")).value;
-  g16.at_most("trained with one formula, run with the other: the largest change of a logit (limit: 4.73e-4 times the weights that read it)", reach * distance,
-              abs(before - after).max().item());
+  g16.at_most("trained with one formula, run with the other: the largest change of a logit (limit: 4.73e-4 times the weights that read it)",
+              reach * distance, abs(before - after).max().item());
   g16.report("share of test images that are then classified otherwise, %",
              100 * mean((before.argmax(1) != after.argmax(1)).to(float64)).item());
 }
 
 std::string difference_sentence(const Interval& difference, std::size_t seeds) {
-  const std::string numbers = fmt::format("{:+.3f} points, 95 % interval {:+.3f} to {:+.3f}, {} seeds", difference.center, difference.lower, difference.upper, seeds);
+  const std::string numbers = fmt::format("{:+.3f} points, 95 % interval {:+.3f} to {:+.3f}, {} seeds", difference.center, difference.lower,
+                                          difference.upper, seeds);
   return difference.contains(0) ? "trained on real digits the two cannot be told apart (" + numbers + ")"
                                 : "trained on real digits the two differ (" + numbers + ")";
 }
@@ -188,10 +200,12 @@ std::string training(lab::Run& run, lab::Claim& g16) {
   Table table({"activation", Column("test accuracy, %").fixed(2), Column("test loss").fixed(4)});
   table.caption(fmt::format("{} seeds: mean and standard deviation", seeds));
   for (std::size_t a = 0; a < names.size(); ++a)
-    table.row({names[a], Measured{report::mean(accuracy[a]), report::sample_std(accuracy[a])}, Measured{report::mean(loss[a]), report::sample_std(loss[a])}});
+    table.row({names[a], Measured{report::mean(accuracy[a]), report::sample_std(accuracy[a])},
+               Measured{report::mean(loss[a]), report::sample_std(loss[a])}});
   run.table(table);
 
-  const Interval difference = report::paired_difference_interval(accuracy[0], accuracy[1]), relu = report::paired_difference_interval(accuracy[0], accuracy[2]);
+  const Interval difference = report::paired_difference_interval(accuracy[0], accuracy[1]),
+                 relu = report::paired_difference_interval(accuracy[0], accuracy[2]);
   const auto deviation = [](const Interval& interval) { return (interval.upper - interval.lower) / 2; };
   g16.report("test accuracy, exact less tanh formula, points (± half of the 95 % interval)", difference.center, deviation(difference));
   g16.report("test accuracy, exact GELU less ReLU, points (± half of the 95 % interval)", relu.center, deviation(relu));
@@ -207,7 +221,8 @@ std::string training(lab::Run& run, lab::Claim& g16) {
   std::vector<double> epochs;
   for (std::size_t e = 1; e <= apart_tanh[0].size(); ++e) epochs.push_back(double(e));
   figure.panel("weights: distance / way gone").x_label("epoch").line("exact and tanh formula", epochs, report::band(apart_tanh));
-  run.figure("training", std::move(figure), fmt::format("{} seeds; intervals are paired, 95 %; the band is one standard deviation.", seeds));
+  run.figure("training", std::move(figure),
+             fmt::format("{} seeds; intervals are paired, 95 %; the band is one standard deviation.", seeds));
   return difference_sentence(difference, accuracy[0].size());
 }
 
@@ -242,24 +257,31 @@ std::string speed(lab::Run& run) {
   std::vector<double> ratios;
   for (std::size_t t = 0; t < both[0].size(); ++t) ratios.push_back(both[0][t] / both[1][t]);
   const double low = report::quantile(ratios, 0.25), high = report::quantile(ratios, 0.75);
-  return fmt::format("forward and backward of the exact one took {:.2f} of the time of the tanh formula (quartiles {:.2f} to {:.2f}) on this machine",
-                     report::median(ratios), low, high);
+  return fmt::format(
+      "forward and backward of the exact one took {:.2f} of the time of the tanh formula (quartiles {:.2f} to {:.2f}) on this machine",
+      report::median(ratios), low, high);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  lab::Lab lab("gelu_tanh", "GELU and its tanh formula", "What is special about the shape of GELU, and does it matter which formula computes it?");
+  lab::Lab lab("gelu_tanh", "GELU and its tanh formula",
+               "What is special about the shape of GELU, and does it matter which formula computes it?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& g16 = run.claim("G16", "GELU's infinite smoothness, its slope that is not monotone and its tie to the Gaussian distribution are what is unique to it.");
+    lab::Claim& g16 = run.claim(
+        "G16",
+        "GELU's infinite smoothness, its slope that is not monotone and its tie to the Gaussian distribution are what is unique to it.");
     shape(run, g16);
     const std::string accuracies = training(run, g16);
     const std::string times = speed(run);
     run.say(times + ".");
     g16.verdict(Verdict::holds_if,
-                "The slope is not monotone (peak at sqrt 2, trough at -sqrt 2), and nor is GELU itself, but SiLU and Mish share that; only x Phi(x) has the tie to "
-                "the Gaussian, and its tanh formula, which many programs mean by GELU, is another function: up to 4.73e-4 away in value, 8.68e-4 in slope. "
-                "What came of it: " + accuracies + "; " + times + ".")
+                "The slope is not monotone (peak at sqrt 2, trough at -sqrt 2), and nor is GELU itself, but SiLU and Mish share that; only "
+                "x Phi(x) has the tie to "
+                "the Gaussian, and its tanh formula, which many programs mean by GELU, is another function: up to 4.73e-4 away in value, "
+                "8.68e-4 in slope. "
+                "What came of it: " +
+                    accuracies + "; " + times + ".")
         .figure("difference");
   });
 }

@@ -75,7 +75,8 @@ void every_activation(lab::Run& run, lab::Claim& g6) {
       const double unseen = 5.0 / double(batches * rows);
       g6.measured("E LN_i^2, " + what, theory.second, found.second, {.sigmas = 5, .systematic = unseen});
       g6.measured("E LN_i LN_j, " + what, theory.product, found.product, {.sigmas = 5, .systematic = unseen});
-      table.row({name, n, report::mean(found.mean), report::mean(found.second), theory.second, report::mean(found.product), theory.product});
+      table.row(
+          {name, n, report::mean(found.mean), report::mean(found.second), theory.second, report::mean(found.product), theory.product});
     }
   g6.at_most("the largest |sum of LN over a layer| of all draws", 1e-6, largest_sum, "rounding, magnified where units are nearly equal");
   run.table(table);
@@ -93,13 +94,15 @@ void no_symmetry(lab::Run& run, lab::Claim& g6) {
   const activations::Function gelu = activations::activation("gelu");
   const theory::Moments m = theory::gaussian_moments(gelu);
   const Index batches = run.pick<Index>(100, 50), rows = run.pick<Index>(20000, 2000);
-  std::vector<double> skew, median, shown;
+  std::vector<double> mean_gelu, skew, median, shown;
   for (Index b = 0; b < batches; ++b) {
     const Tensor x = activate(gelu, draw(rows, 4)), y = unit(normalised(x), 0);
+    mean_gelu.push_back(mean_of(x));
     skew.push_back(mean_of(((x - m.mean) / std::sqrt(m.variance)).pow(3)));
     median.push_back(report::median(to_vector<double>(y)));
     if (b == 0) shown = to_vector<double>(y);
   }
+  g6.measured("E GELU(Z)", m.mean, mean_gelu);
   g6.measured("skewness of GELU(Z): not 0, so its law is not symmetric", skewness(gelu), skew);
   g6.at_most("median of LN_i of 4 GELU units (0 if LN were symmetric; its mean is 0)", -0.35, report::mean(median));
   g6.report("median of LN_i of 4 GELU units", report::mean(median), report::standard_error(median));
@@ -111,7 +114,12 @@ void no_symmetry(lab::Run& run, lab::Claim& g6) {
     mirrored.push_back(-report::quantile(shown, 1 - share.back()));
   }
   Figure figure("LN_i of four GELU units: mean 0, not symmetric");
-  figure.panel().x_label("value").y_label("share of draws below it").line("LN_i", value, share).line("-LN_i", mirrored, share).vertical(0, "mean");
+  figure.panel()
+      .x_label("value")
+      .y_label("share of draws below it")
+      .line("LN_i", value, share)
+      .line("-LN_i", mirrored, share)
+      .vertical(0, "mean");
   run.figure("median", std::move(figure), "The two curves would be one if the law of LN_i were symmetric.");
 }
 
@@ -135,13 +143,16 @@ void other_layers(lab::Run& run, lab::Claim& g6) {
   check("two units without activation, of deviations 1 and 3: each law is symmetric, they differ; E LN_0", 0, "identity",
         [&] { return draw(rows, 2) * deviations; });
   const Samples unlike = layer_norms(batches, [&] { return nn::activation("gelu")(draw(rows, 2) * deviations); });
-  g6.report("two GELU units of deviations 1 and 3, E LN_0", report::mean(unlike.mean), report::standard_error(unlike.mean), "not exchangeable");
-  g6.at_least("the same, its distance from 0 in standard errors", 10, std::fabs(report::mean(unlike.mean)) / report::standard_error(unlike.mean));
+  g6.report("two GELU units of deviations 1 and 3, E LN_0", report::mean(unlike.mean), report::standard_error(unlike.mean),
+            "not exchangeable");
+  g6.at_least("the same, its distance from 0 in standard errors", 10,
+              std::fabs(report::mean(unlike.mean)) / report::standard_error(unlike.mean));
 
   const Tensor beta = tensor({0.5, -1, 2, 0}, {.dtype = float64});
   const NoGrad no_grad;
   std::vector<double> third;
-  for (Index b = 0; b < batches; ++b) third.push_back(mean_of(unit(nn::functional::layer_norm(gelu(draw(rows, 4)), {4}, 3 * ones_like(beta), beta), 2)));
+  for (Index b = 0; b < batches; ++b)
+    third.push_back(mean_of(unit(nn::functional::layer_norm(gelu(draw(rows, 4)), {4}, 3 * ones_like(beta), beta), 2)));
   g6.measured("with a gain of 3 and an offset of 2, E of the output is the offset", 2, third, {.sigmas = 5});
 }
 
@@ -159,13 +170,17 @@ void real_layer(lab::Run& run, lab::Claim& g6) {
     spread.push_back(std::sqrt(mean_of(square(means))));
   }
   g6.measured("digits, unit 0 of 32: mean over images and over random weights", 0, first, {.sigmas = 5});
-  g6.report("digits: root mean square of the units' means over images, weights fixed", report::mean(spread), report::standard_error(spread));
+  g6.report("digits: root mean square of the units' means over images, weights fixed", report::mean(spread),
+            report::standard_error(spread));
   g6.at_least("the same, not a mean of 0 by far", 0.3, report::mean(spread));
-  run.say("With its weights fixed, a unit's mean over the images is far from 0: the theorem is about random, exchangeable units, not about a trained layer.");
+  run.say(
+      "With its weights fixed, a unit's mean over the images is far from 0: the theorem is about random, exchangeable units, not about a "
+      "trained layer.");
 }
 
 void dropout(lab::Run& run) {
-  lab::Claim& g7 = run.claim("G7", "With dropout as an independent random gate, the expectation of gate times GELU is the product of the two expectations.");
+  lab::Claim& g7 = run.claim(
+      "G7", "With dropout as an independent random gate, the expectation of gate times GELU is the product of the two expectations.");
   const NoGrad no_grad;
   const Index batches = run.pick<Index>(100, 50), draws = run.pick<Index>(20000, 4000);
   for (const char* name : {"gelu", "relu", "elu"})
@@ -216,26 +231,33 @@ void dropout(lab::Run& run) {
   figure.panel("means").x_label("chance to be kept").line("D f", keeps, plain).line("D f / keep", keeps, scaled);
   figure.panel("variance of D f / keep").x_label("chance to be kept").log_y().line("variance", keeps, spread);
   run.figure("dropout", std::move(figure), "Dividing by the chance to be kept saves the mean and pays in variance.");
-  g7.verdict(Verdict::holds,
-             "E[D g] = keep E g for a gate that is independent of its input, and nn::Dropout, which divides by keep, leaves E g alone; the variance "
-             "becomes E g^2 / keep - (E g)^2. A gate that depends on its input does not factor: GELU itself is such a gate, of chance Phi(x).")
+  g7.verdict(
+        Verdict::holds,
+        "E[D g] = keep E g for a gate that is independent of its input, and nn::Dropout, which divides by keep, leaves E g alone; the "
+        "variance "
+        "becomes E g^2 / keep - (E g)^2. A gate that depends on its input does not factor: GELU itself is such a gate, of chance Phi(x).")
       .figure("dropout");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  lab::Lab lab("layernorm_dropout", "Layer normalisation and dropout after GELU", "Is the expectation of LN(GELU(Z)) zero, and why? What does dropout add?");
+  lab::Lab lab("layernorm_dropout", "Layer normalisation and dropout after GELU",
+               "Is the expectation of LN(GELU(Z)) zero, and why? What does dropout add?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& g6 = run.claim("G6", "For independent standard normal Z the expectation of LN(GELU(Z)) is 0 because the variables have a symmetric law: GELU and "
-                                     "layer normalisation fit each other.");
+    lab::Claim& g6 = run.claim(
+        "G6",
+        "For independent standard normal Z the expectation of LN(GELU(Z)) is 0 because the variables have a symmetric law: GELU and "
+        "layer normalisation fit each other.");
     no_symmetry(run, g6);
     other_layers(run, g6);
     real_layer(run, g6);
     every_activation(run, g6);
     g6.verdict(Verdict::wrong,
-               "The expectation is 0, the reason is another one. GELU(Z) is skewed (1.77), and so is LN of it. But the units of a layer can be exchanged, so "
-               "all E LN_i are equal, and their sum is 0: it holds for every activation, E LN_i^2 = 1 and E LN_i LN_j = -1/(n-1) follow likewise (times "
+               "The expectation is 0, the reason is another one. GELU(Z) is skewed (1.77), and so is LN of it. But the units of a layer "
+               "can be exchanged, so "
+               "all E LN_i are equal, and their sum is 0: it holds for every activation, E LN_i^2 = 1 and E LN_i LN_j = -1/(n-1) follow "
+               "likewise (times "
                "1 - 2^-n for ReLU, whose layer may be constant), and it fails for units of unlike laws.")
         .figure("median");
     dropout(run);

@@ -45,7 +45,8 @@ Tensor random_input(Index n) { return scaled(randn({n}, {.dtype = float64})); }
 double squared_norm(const Tensor& x) { return sum(square(x)).item(); }
 
 // The mean squared singular value of the Jacobian by autodiff, for so many random blocks.
-std::vector<double> block_gains(lab::Run& run, const activations::Function& f, Index n, Index h, Index draws, double first = 1, double second = 1) {
+std::vector<double> block_gains(lab::Run& run, const activations::Function& f, Index n, Index h, Index draws, double first = 1,
+                                double second = 1) {
   std::vector<double> gains;
   for (Index d = 0; d < draws; ++d) {
     run.check_interrupt();
@@ -62,7 +63,8 @@ void one_block(lab::Run& run, lab::Claim& g3) {
   const activations::Function gelu = activations::activation("gelu");
   const theory::Moments m = theory::gaussian_moments(gelu);
   const double m2z = theory::gaussian_expectation([&](double z) { return std::pow(gelu(1, z) * z, 2); });
-  g3.equal("m2 = E GELU'^2: 1/3 + 2/(3 sqrt 3 pi), and the integral", 1.0 / 3 + 2 / (3 * std::sqrt(3.0) * std::numbers::pi), m.slope_second, {.relative = 1e-12});
+  g3.equal("m2 = E GELU'^2: 1/3 + 2/(3 sqrt 3 pi), and the integral", 1.0 / 3 + 2 / (3 * std::sqrt(3.0) * std::numbers::pi), m.slope_second,
+           {.relative = 1e-12});
   g3.report("E GELU'^2 z^2, of the correction for finite width", m2z);
   const Index draws = run.pick<Index>(40000, 3000);
   for (const Index n : {Index(2), Index(4), Index(16), Index(64)}) {
@@ -72,14 +74,17 @@ void one_block(lab::Run& run, lab::Claim& g3) {
                 fmt::format("{:.4f} for infinite width", wide));
   }
   // The width of the hidden layer does not matter, only that weights are scaled by their fan-in.
-  g3.measured("n = 16, h = 3: the same", theory::residual_gain(gelu, {.width = 16}), block_gains(run, gelu, 16, 3, draws / 20), {.sigmas = 5});
-  g3.measured("n = h = 16, entries of variance 1, not 1/n and 1/h", theory::residual_gain(gelu, {.first = 16, .second = 16, .variance = 16, .width = 16}),
+  g3.measured("n = 16, h = 3: the same", theory::residual_gain(gelu, {.width = 16}), block_gains(run, gelu, 16, 3, draws / 20),
+              {.sigmas = 5});
+  g3.measured("n = h = 16, entries of variance 1, not 1/n and 1/h",
+              theory::residual_gain(gelu, {.first = 16, .second = 16, .variance = 16, .width = 16}),
               block_gains(run, gelu, 16, 16, draws / 20, 16, 16), {.sigmas = 5});
 }
 
 void every_activation(lab::Run& run, lab::Claim& g3) {
   run.section("Every activation");
-  Table table({"activation", Column("m2 = E f'^2, q = 1").significant(8), Column("gain, n = 16").significant(5), Column("measured").significant(5)});
+  Table table({"activation", Column("m2 = E f'^2, q = 1").significant(8), Column("gain, n = 16").significant(5),
+               Column("measured").significant(5)});
   double smallest = 1e9;
   for (const std::string& name : activations::names()) {
     const activations::Function f = activations::activation(name);
@@ -108,8 +113,9 @@ void volumes(lab::Run& run, lab::Claim& g3) {
       logs.push_back(sum);
       largest.push_back(values.front());
     }
-    g3.measured(fmt::format("{}: mean of log s^2 over the singular values, n = {}", name, n), std::log(theory::residual_geometric_gain(f)), logs,
-                {.sigmas = 5, .systematic = 2.0 / double(n)}, "log of the mean of s^2 would be " + fmt::format("{:.3f}", std::log(theory::residual_gain(f))));
+    g3.measured(fmt::format("{}: mean of log s^2 over the singular values, n = {}", name, n), std::log(theory::residual_geometric_gain(f)),
+                logs, {.sigmas = 5, .systematic = 2.0 / double(n)},
+                "log of the mean of s^2 would be " + fmt::format("{:.3f}", std::log(theory::residual_gain(f))));
     g3.report(fmt::format("{}: the largest singular value, n = {}", name, n), report::mean(largest), report::standard_error(largest));
     std::vector<double> place;
     for (std::size_t i = 0; i < values.size(); ++i) place.push_back(double(i + 1) / double(values.size()));
@@ -146,8 +152,9 @@ void fifty_blocks(lab::Run& run, lab::Claim& g3) {
   const Index n = 64, draws = run.pick<Index>(600, 60);
   const int blocks = 50;
   const double second = 0.02;
-  Table table({"activation", Column("(1 + 0.02 m2)^50").significant(6), Column("measured, q held at 1").significant(4), Column("theory, stream left alone").significant(6),
-               Column("measured").significant(4), Column("its q after 50 blocks").significant(4), Column("log-average gain").significant(4)});
+  Table table({"activation", Column("(1 + 0.02 m2)^50").significant(6), Column("measured, q held at 1").significant(4),
+               Column("theory, stream left alone").significant(6), Column("measured").significant(4),
+               Column("its q after 50 blocks").significant(4), Column("log-average gain").significant(4)});
   Figure figure("Gradient gain of residual blocks, sigma_1^2 = 1, sigma_2^2 = 0.02");
   auto& panel = figure.panel().x_label("blocks").y_label("mean |J^T v|^2 / |v|^2");
   for (const char* name : {"gelu", "relu", "selu"}) {
@@ -178,7 +185,8 @@ void fifty_blocks(lab::Run& run, lab::Claim& g3) {
       for (const auto& gains : held) sum += gains[std::size_t(b)];
       found.push_back(sum / double(draws));
     }
-    panel.line(name, x, found, {.dash = report::Dash::solid}).line(fmt::format("{}, theory", name), x, predicted, {.like = name, .dash = report::Dash::dotted, .width = 3});
+    panel.line(name, x, found, {.dash = report::Dash::solid})
+        .line(fmt::format("{}, theory", name), x, predicted, {.like = name, .dash = report::Dash::dotted, .width = 3});
   }
   run.table(table);
   run.figure("depth", std::move(figure), fmt::format("Width {}, {} stacks.", n, draws));
@@ -189,15 +197,19 @@ void fifty_blocks(lab::Run& run, lab::Claim& g3) {
 int main(int argc, char** argv) {
   lab::Lab lab("residual_gain", "Gradients through residual blocks", "How much does a residual block x + W2 f(W1 x) amplify gradients?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& g3 = run.claim("G3", "The Jacobian of x + W2 GELU(W1 x) has mean squared singular value 1 + m2 sigma1^2 sigma2^2 with m2 = E GELU'(z)^2, usually "
-                                     "positive: every block amplifies gradients.");
+    lab::Claim& g3 = run.claim(
+        "G3",
+        "The Jacobian of x + W2 GELU(W1 x) has mean squared singular value 1 + m2 sigma1^2 sigma2^2 with m2 = E GELU'(z)^2, usually "
+        "positive: every block amplifies gradients.");
     one_block(run, g3);
     fifty_blocks(run, g3);
     volumes(run, g3);
     every_activation(run, g3);
     g3.verdict(Verdict::holds_if,
-               "It holds when sigma_i^2 are variances times the fan-in and the width is infinite; for width n the exact value is 1 + sigma1^2 sigma2^2 "
-               "[m2 + (E f'^2 z^2 - m2)/n] with z ~ N(0, q), q = sigma1^2 |x|^2 / n. m2 > 0 always. It is the mean square: the geometric mean of the squared singular values "
+               "It holds when sigma_i^2 are variances times the fan-in and the width is infinite; for width n the exact value is 1 + "
+               "sigma1^2 sigma2^2 "
+               "[m2 + (E f'^2 z^2 - m2)/n] with z ~ N(0, q), q = sigma1^2 |x|^2 / n. m2 > 0 always. It is the mean square: the geometric "
+               "mean of the squared singular values "
                "tends to 1 for m2 sigma1^2 sigma2^2 <= 1, so directions are amplified and damped in equal measure of volume.")
         .figure("depth");
   });

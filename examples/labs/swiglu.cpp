@@ -68,13 +68,15 @@ void gain_checks(lab::Run& run, lab::Claim& g8) {
   gelu.to(float64), glu.to(float64), swiglu.to(float64);
   const activations::Function silu = activations::activation("silu");
   run.section("Gains of signals and gradients");
-  Table table({"q", "network", Column("forward").significant(6), Column("measured").significant(4), Column("backward").significant(6), Column("measured").significant(4),
-               Column("backward / forward").significant(3)});
+  Table table({"q", "network", Column("forward").significant(6), Column("measured").significant(4), Column("backward").significant(6),
+               Column("measured").significant(4), Column("backward / forward").significant(3)});
   const auto check = [&](const std::string& name, double q, const theory::BlockGains& expected, const Gains& found) {
     g8.measured(fmt::format("{}, q = {:g}: forward gain", name, q), expected.forward, found.forward, {.sigmas = 5});
     // The theory is for infinite width; along x a row of weights is not independent of its pre-activation.
-    g8.measured(fmt::format("{}, q = {:g}: backward gain", name, q), expected.backward, found.backward, {.sigmas = 5, .systematic = 4 * expected.backward / double(width)});
-    table.row({q, name, expected.forward, report::mean(found.forward), expected.backward, report::mean(found.backward), expected.backward / expected.forward});
+    g8.measured(fmt::format("{}, q = {:g}: backward gain", name, q), expected.backward, found.backward,
+                {.sigmas = 5, .systematic = 4 * expected.backward / double(width)});
+    table.row({q, name, expected.forward, report::mean(found.forward), expected.backward, report::mean(found.backward),
+               expected.backward / expected.forward});
   };
   for (const double q : {1.0, 0.1, 4.0}) {
     check("GELU", q, theory::feed_forward_gains(activations::activation("gelu"), q), gains(run, gelu, width, q, draws));
@@ -84,8 +86,10 @@ void gain_checks(lab::Run& run, lab::Claim& g8) {
   // The output matrix has 2/3 of the terms in its sums: with the entries of the wider network's matrix, 2/3 of the gain.
   const theory::BlockGains matched = theory::gated_gains(silu, 1);
   const Gains smaller = gains(run, swiglu, width, 1, draws, std::sqrt(double(narrow) / double(hidden)));
-  g8.measured("SwiGLU, q = 1, entries of the output matrix as in the wider GELU network: forward gain, 2/3", 2 * matched.forward / 3, smaller.forward, {.sigmas = 5});
-  g8.measured("the same, backward gain", 2 * matched.backward / 3, smaller.backward, {.sigmas = 5, .systematic = 4 * matched.backward / double(width)});
+  g8.measured("SwiGLU, q = 1, entries of the output matrix as in the wider GELU network: forward gain, 2/3", 2 * matched.forward / 3,
+              smaller.forward, {.sigmas = 5});
+  g8.measured("the same, backward gain", 2 * matched.backward / 3, smaller.backward,
+              {.sigmas = 5, .systematic = 4 * matched.backward / double(width)});
   run.table(table);
 
   Figure figure("Gains of feed-forward networks, weights of variance 1 / fan_in");
@@ -101,14 +105,15 @@ void gain_checks(lab::Run& run, lab::Claim& g8) {
   }
   const char* names[] = {"GELU", "SwiGLU", "GLU"};
   for (int i = 0; i < 3; ++i) ahead.line(names[i], x, f[i]), back.line(names[i], x, b[i]);
-  run.figure("gains", std::move(figure), "A gated network multiplies two copies of the signal: small signals are squared, and large ones too.");
+  run.figure("gains", std::move(figure),
+             "A gated network multiplies two copies of the signal: small signals are squared, and large ones too.");
 }
 
 void weights(lab::Claim& g8) {
   const Index hidden = 3072, narrow = theory::gated_width(hidden);
   g8.equal("hidden width of SwiGLU with as many weights as GELU with 3072", 2048, double(narrow), {});
-  g8.equal("weights of nn::FeedForward(768, 3072) and of nn::SwiGLU(768, 2048)", double(parameter_count(nn::FeedForward{768, hidden, {.bias = false}})),
-           double(parameter_count(nn::SwiGLU{768, narrow})), {});
+  g8.equal("weights of nn::FeedForward(768, 3072) and of nn::SwiGLU(768, 2048)",
+           double(parameter_count(nn::FeedForward{768, hidden, {.bias = false}})), double(parameter_count(nn::SwiGLU{768, narrow})), {});
 }
 
 // ---- Language ----
@@ -123,10 +128,13 @@ Text shakespeare(lab::Run& run, const std::string& path, Index context) {
   const data::Vocabulary vocabulary(text);
   const Tensor tokens = vocabulary.encode(text);
   const Index cut = tokens.numel() * 9 / 10;
-  return {vocabulary.size(), tokens.slice(0, 0, cut), data::consecutive_windows(tokens.slice(0, cut, cut + run.pick<Index>(30000, 4000)), context)};
+  return {vocabulary.size(), tokens.slice(0, 0, cut),
+          data::consecutive_windows(tokens.slice(0, cut, cut + run.pick<Index>(30000, 4000)), context)};
 }
 
-Tensor loss_of(const Tensor& logits, const Tensor& next) { return nn::cross_entropy(logits.reshape({next.numel(), logits.size(-1)}), next.flatten()); }
+Tensor loss_of(const Tensor& logits, const Tensor& next) {
+  return nn::cross_entropy(logits.reshape({next.numel(), logits.size(-1)}), next.flatten());
+}
 
 struct Kind {
   std::string name, feed_forward;
@@ -139,11 +147,18 @@ struct Setting {
 
 models::CharTransformer network(const Kind& kind, const Setting& s, Index characters, std::uint64_t seed) {
   manual_seed(seed);
-  return models::CharTransformer({.vocabulary = characters, .context = s.context, .width = s.width, .layers = s.layers, .heads = s.heads, .hidden = kind.hidden, .feed_forward = kind.feed_forward});
+  return models::CharTransformer({.vocabulary = characters,
+                                  .context = s.context,
+                                  .width = s.width,
+                                  .layers = s.layers,
+                                  .heads = s.heads,
+                                  .hidden = kind.hidden,
+                                  .feed_forward = kind.feed_forward});
 }
 
 // One step of training on windows that depend on the seed and the step alone.
-void train_step(models::CharTransformer& net, optim::Optimizer& optimizer, const Text& text, const Setting& s, std::uint64_t seed, Index step) {
+void train_step(models::CharTransformer& net, optim::Optimizer& optimizer, const Text& text, const Setting& s, std::uint64_t seed,
+                Index step) {
   Generator generator = Generator(seed).split("windows").split(std::uint64_t(step));
   const auto [x, y] = data::random_windows(text.train, s.batch, s.context, generator);
   optimizer.zero_grad();
@@ -162,7 +177,9 @@ std::vector<double> curve(lab::Run& run, const Kind& kind, const Setting& s, con
     run.check_interrupt();
     train_step(net, optimizer, text, s, seed, step);
     if ((step + 1) % (s.steps / s.points) == 0)
-      losses.push_back(train::evaluate(net, text.validation, loss_of, [](const Tensor&, const Tensor&) { return 0.0; }, 32).loss);
+      losses.push_back(train::evaluate(
+                           net, text.validation, loss_of, [](const Tensor&, const Tensor&) { return 0.0; }, 32)
+                           .loss);
   }
   return losses;
 }
@@ -202,7 +219,8 @@ double work(const Kind& kind, const Setting& s, Index characters) {
 
 double half(const Interval& interval) { return (interval.upper - interval.lower) / 2; }
 std::string compared(const std::string& what, const Interval& difference) {
-  const std::string numbers = fmt::format("{:+.4f} nats, 95 % interval {:+.4f} to {:+.4f}", difference.center, difference.lower, difference.upper);
+  const std::string numbers =
+      fmt::format("{:+.4f} nats, 95 % interval {:+.4f} to {:+.4f}", difference.center, difference.lower, difference.upper);
   if (difference.contains(0)) return fmt::format("{} no difference that can be seen ({})", what, numbers);
   return fmt::format("{} SwiGLU has the {} loss ({})", what, difference.center < 0 ? "lower" : "higher", numbers);
 }
@@ -218,7 +236,9 @@ std::string language(lab::Run& run, lab::Claim& g8) {
   const int seeds = run.pick(6, 3);
   // 2 width hidden = 3 width (2/3 hidden): the same weights but for GELU's biases.
   const Index hidden = 3 * s.width;
-  const std::vector<Kind> kinds{{"GELU", "gelu", hidden}, {"SwiGLU, as many weights", "swiglu", hidden}, {"SwiGLU, as wide: 1.5 times the weights", "swiglu", 3 * hidden / 2},
+  const std::vector<Kind> kinds{{"GELU", "gelu", hidden},
+                                {"SwiGLU, as many weights", "swiglu", hidden},
+                                {"SwiGLU, as wide: 1.5 times the weights", "swiglu", 3 * hidden / 2},
                                 {"SiLU, not gated", "silu", hidden}};
   run.section("Small Transformers that learn Shakespeare");
   std::vector<double> work_of, parameters;
@@ -233,14 +253,16 @@ std::string language(lab::Run& run, lab::Claim& g8) {
   for (int seed = 1; seed <= seeds; ++seed)
     for (std::size_t k = 0; k < kinds.size(); ++k) curves[k].push_back(curve(run, kinds[k], s, text, std::uint64_t(seed)));
 
-  Table table({"feed-forward network", "weights", Column("multiply-adds, relative").fixed(3), Column("time of a step, relative").fixed(2), Column("validation loss, nats").fixed(4)});
+  Table table({"feed-forward network", "weights", Column("multiply-adds, relative").fixed(3), Column("time of a step, relative").fixed(2),
+               Column("validation loss, nats").fixed(4)});
   table.caption(fmt::format("{} seeds, {} steps of {} characters: mean and standard deviation", seeds, s.steps, s.batch * s.context));
   std::vector<std::vector<double>> last(kinds.size());
   for (std::size_t k = 0; k < kinds.size(); ++k) {
     for (const auto& losses : curves[k]) last[k].push_back(losses.back());
-    table.row({kinds[k].name, std::int64_t(parameters[k]), work_of[k] / work_of[0], times[k] / times[0], Measured{report::mean(last[k]), report::sample_std(last[k])}});
-    g8.at_most("validation loss of " + kinds[k].name + ": it has learned; guessing costs log of the number of characters, less 0.5", std::log(double(text.characters)) - 0.5,
-               report::mean(last[k]));
+    table.row({kinds[k].name, std::int64_t(parameters[k]), work_of[k] / work_of[0], times[k] / times[0],
+               Measured{report::mean(last[k]), report::sample_std(last[k])}});
+    g8.at_most("validation loss of " + kinds[k].name + ": it has learned; guessing costs log of the number of characters, less 0.5",
+               std::log(double(text.characters)) - 0.5, report::mean(last[k]));
   }
   run.table(table);
 
@@ -250,9 +272,10 @@ std::string language(lab::Run& run, lab::Claim& g8) {
     same_time.push_back(at(curves[1][std::size_t(seed)], times[0] / times[1]));
     same_work.push_back(at(curves[2][std::size_t(seed)], work_of[0] / work_of[2]));
   }
-  const Interval equal = report::paired_difference_interval(last[1], last[0]), timed = report::paired_difference_interval(same_time, last[0]),
-                 worked = report::paired_difference_interval(same_work, last[0]), gate = report::paired_difference_interval(last[1], last[3]),
-                 swish = report::paired_difference_interval(last[3], last[0]);
+  const Interval equal = report::paired_difference_interval(last[1], last[0]),
+                 timed = report::paired_difference_interval(same_time, last[0]),
+                 worked = report::paired_difference_interval(same_work, last[0]),
+                 gate = report::paired_difference_interval(last[1], last[3]), swish = report::paired_difference_interval(last[3], last[0]);
   Figure differences("Difference of validation loss, nats per character");
   auto& forest = differences.panel().vertical(0);
   const auto add = [&](const std::string& name, const Interval& interval) {
@@ -280,17 +303,23 @@ std::string language(lab::Run& run, lab::Claim& g8) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  lab::Lab lab("swiglu", "GELU and SwiGLU", "What does a gated feed-forward network change, compared with one of GELU that has as many weights?");
+  lab::Lab lab("swiglu", "GELU and SwiGLU",
+               "What does a gated feed-forward network change, compared with one of GELU that has as many weights?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& g8 = run.claim("G8", "SwiGLU gates one branch by a sigmoid or Swish of another; with as many weights it is narrower than a GELU network, and gains of variance "
-                                     "and gradients explain why it is more effective.");
+    lab::Claim& g8 = run.claim("G8",
+                               "SwiGLU gates one branch by a sigmoid or Swish of another; with as many weights it is narrower than a GELU "
+                               "network, and gains of variance "
+                               "and gradients explain why it is more effective.");
     gain_checks(run, g8);
     weights(g8);
     const std::string empirical = language(run, g8);
     g8.verdict(Verdict::holds_if,
-               "Narrower: yes, 2/3 of the hidden width for as many weights. A sigmoid gate is GLU, a Swish gate SwiGLU; their gains differ. SwiGLU is quadratic for small "
-               "signals: its forward gain, about q/4, vanishes with the signal and grows with it, and gradients gain 2.07 times what signals do at q = 1 (GELU 1.07). These "
-               "numbers do not say that it is better; training does. Measured on Shakespeare: " + empirical + ".")
+               "Narrower: yes, 2/3 of the hidden width for as many weights. A sigmoid gate is GLU, a Swish gate SwiGLU; their gains "
+               "differ. SwiGLU is quadratic for small "
+               "signals: its forward gain, about q/4, vanishes with the signal and grows with it, and gradients gain 2.07 times what "
+               "signals do at q = 1 (GELU 1.07). These "
+               "numbers do not say that it is better; training does. Measured on Shakespeare: " +
+                   empirical + ".")
         .figure("gains");
   });
 }

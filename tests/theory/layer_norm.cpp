@@ -14,11 +14,9 @@ using theory::layer_norm_moments;
 
 TEST_CASE("the chance that a layer is constant is that of its activation's flat parts") {
   CHECK(layer_norm_moments(activations::activation("relu"), 3).constant == doctest::Approx(1.0 / 8).epsilon(1e-13));
-  CHECK(layer_norm_moments(activations::activation("relu"), 3, 7.0).constant ==
-        doctest::Approx(1.0 / 8).epsilon(1e-13));
+  CHECK(layer_norm_moments(activations::activation("relu"), 3, 7.0).constant == doctest::Approx(1.0 / 8).epsilon(1e-13));
   const double inside = 1 - 2 * theory::normal_cdf(-0.5 / 2);  // softshrink is 0 on (-0.5, 0.5)
-  CHECK(layer_norm_moments(activations::activation("softshrink"), 5, 4.0).constant ==
-        doctest::Approx(std::pow(inside, 5)).epsilon(1e-13));
+  CHECK(layer_norm_moments(activations::activation("softshrink"), 5, 4.0).constant == doctest::Approx(std::pow(inside, 5)).epsilon(1e-13));
   CHECK(layer_norm_moments(activations::activation("hard_swish"), 2).constant ==
         doctest::Approx(std::pow(theory::normal_cdf(-3), 2)).epsilon(1e-12));
   for (const char* smooth : {"gelu", "elu", "tanh", "silu", "identity"})
@@ -49,9 +47,7 @@ TEST_CASE("moments after layer normalisation agree with draws") {
 }
 
 TEST_CASE("layer_norm_moments refuses a single unit and a variance that is none") {
-  CHECK(thrown([] {
-          layer_norm_moments(activations::activation("gelu"), 1);
-        }).find("1 units; there must be at least 2") != std::string::npos);
-  CHECK(thrown([] { layer_norm_moments(activations::activation("gelu"), 2, 0.0); }).find("variance must be positive") !=
+  CHECK(thrown([] { layer_norm_moments(activations::activation("gelu"), 1); }).find("1 units; there must be at least 2") !=
         std::string::npos);
+  CHECK(thrown([] { layer_norm_moments(activations::activation("gelu"), 2, 0.0); }).find("variance must be positive") != std::string::npos);
 }

@@ -18,13 +18,16 @@ inline double convex_target() { return to_do("L'' = g'^2 + (g - t) g'': which si
 
 // 3, implement. Newton's method that never climbs: with the Gauss-Newton curvature f'^2 + damping in place of L''. Returns w after so many
 // steps from `start`, for the loss (f(w) - t)^2 / 2.
-inline double gauss_newton(const std::function<double(double)>& f, const std::function<double(double)>& slope, double t, double start, double damping, int steps) {
+inline double gauss_newton(const std::function<double(double)>& f, const std::function<double(double)>& slope, double t, double start,
+                           double damping, int steps) {
   (void)f, (void)slope, (void)t, (void)start, (void)damping, (void)steps;
   return to_do("w <- w - (f - t) f' / (f'^2 + damping)");
 }
 
 // 4, open. A start w in [-0.7, 4] from which Newton's method for GELU and t = 1 does not reach the minimum, though the loss falls along
 // the whole way from w to the minimum.
-inline double bad_start() { return to_do("the loss falls from -0.75 to 1.144; where on this way is the curvature negative, and what does Newton do there?"); }
+inline double bad_start() {
+  return to_do("the loss falls from -0.75 to 1.144; where on this way is the curvature negative, and what does Newton do there?");
+}
 
 }  // namespace exercise

@@ -23,7 +23,8 @@ inline std::vector<double> soft_targets(const std::vector<double>& logits, doubl
 inline double limit_of_two() { return to_do("half of the variance over the classes of the difference of logits"); }
 
 // 4, open. Logits of a teacher and a student over three classes whose most likely class is the same, with softmax at T = 1 that differ by
-// less than 0.001 in every class, though T^2 KL at T = 20 is larger than 1: what do soft targets at a high temperature see that those at 1 do not?
+// less than 0.001 in every class, though T^2 KL at T = 20 is larger than 1: what do soft targets at a high temperature see that those at 1
+// do not?
 struct Logits {
   std::vector<double> teacher, student;
 };

@@ -18,6 +18,8 @@ inline double tanh_formula_slope(double x) {
 inline double quick_factor() { return to_do("the best b is near 1.7; scan it and look at the largest distance"); }
 
 // 4, open. A number c in place of 0.044715 that brings the tanh formula nearer to GELU in its largest distance.
-inline double better_cubic() { return to_do("the published number fits well near 0; the largest distance is at 2.7. Which way must c go?"); }
+inline double better_cubic() {
+  return to_do("the published number fits well near 0; the largest distance is at 2.7. Which way must c go?");
+}
 
 }  // namespace exercise

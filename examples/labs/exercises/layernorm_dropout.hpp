@@ -32,7 +32,8 @@ struct TwoUnits {
   double m1, s1, m2, s2;
 };
 inline TwoUnits unlike_units() {
-  return to_do<TwoUnits>("LN of two units only says which one is larger, and softplus is monotone: when are both equally likely to be the larger one?");
+  return to_do<TwoUnits>(
+      "LN of two units only says which one is larger, and softplus is monotone: when are both equally likely to be the larger one?");
 }
 
 }  // namespace exercise

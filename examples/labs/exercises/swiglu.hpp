@@ -19,17 +19,20 @@ inline std::int64_t gated_width_with_biases(std::int64_t width, std::int64_t hid
 }
 
 // 3, implement. The output of W3 (silu(W1 x) * W2 x) for one vector x; w1, w2: (hidden, width), w3: (width, hidden), row by row.
-inline std::vector<double> swiglu(const std::vector<double>& x, const std::vector<double>& w1, const std::vector<double>& w2, const std::vector<double>& w3) {
+inline std::vector<double> swiglu(const std::vector<double>& x, const std::vector<double>& w1, const std::vector<double>& w2,
+                                  const std::vector<double>& w3) {
   (void)x, (void)w1, (void)w2, (void)w3;
   return to_do<std::vector<double>>("two products with x, one of them through silu(z) = z / (1 + exp(-z)), multiplied, then W3");
 }
 
-// 4, open. The mean square q of the input at which a SwiGLU network with weights of variance 1 / fan_in keeps it: forward gain 1. Is that fixed point
-// stable when such networks follow one another? Return q and 1 for stable, 0 for unstable.
+// 4, open. The mean square q of the input at which a SwiGLU network with weights of variance 1 / fan_in keeps it: forward gain 1. Is that
+// fixed point stable when such networks follow one another? Return q and 1 for stable, 0 for unstable.
 struct FixedPoint {
   double q;
   int stable;
 };
-inline FixedPoint fixed_point() { return to_do<FixedPoint>("the gain E silu(X)^2 grows with q: what happens to a signal a little larger than the fixed one?"); }
+inline FixedPoint fixed_point() {
+  return to_do<FixedPoint>("the gain E silu(X)^2 grows with q: what happens to a signal a little larger than the fixed one?");
+}
 
 }  // namespace exercise

@@ -22,7 +22,8 @@ data::Dataset first(data::Dataset dataset, Index count) {
 Images images(Run& run, Index train, Index test) {
   Images images;
   if (const auto folder = run.data("mnist")) {
-    images = {first(data::mnist(folder->string(), data::Split::train), train), first(data::mnist(folder->string(), data::Split::test), test), "MNIST"};
+    images = {first(data::mnist(folder->string(), data::Split::train), train),
+              first(data::mnist(folder->string(), data::Split::test), test), "MNIST"};
   } else {
     run.skip("MNIST", "--data does not have it; the built-in digits take its place");
     const auto [train_set, test_set] = data::split(data::digits(), {.test_fraction = 0.25, .stratify = true, .seed = 1});

@@ -34,8 +34,7 @@ double residual_geometric_gain(const activations::Function& f, const ResidualOpt
   ResidualOptions wide = options;
   wide.width = 0;
   const double radius = residual_gain(f, wide) - 1;
-  if (radius > 1)
-    failf("residual_geometric_gain", "sigma_1^2 sigma_2^2 E f'^2 is {} for {}; it must not exceed 1", radius, f.name());
+  if (radius > 1) failf("residual_geometric_gain", "sigma_1^2 sigma_2^2 E f'^2 is {} for {}; it must not exceed 1", radius, f.name());
   return 1;
 }
 

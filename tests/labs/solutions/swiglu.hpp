@@ -20,7 +20,8 @@ inline std::vector<double> product(const std::vector<double>& w, const std::vect
   return y;
 }
 
-inline std::vector<double> swiglu(const std::vector<double>& x, const std::vector<double>& w1, const std::vector<double>& w2, const std::vector<double>& w3) {
+inline std::vector<double> swiglu(const std::vector<double>& x, const std::vector<double>& w1, const std::vector<double>& w2,
+                                  const std::vector<double>& w3) {
   std::vector<double> hidden = product(w1, x);
   const std::vector<double> other = product(w2, x);
   for (std::size_t i = 0; i < hidden.size(); ++i) hidden[i] = hidden[i] / (1 + std::exp(-hidden[i])) * other[i];

@@ -17,7 +17,8 @@ const activations::Function& gelu() {
 }
 
 void at_zero() {
-  for (const double t : {-1.0, 0.0, 0.5, 1.0}) expect_close("t = " + std::to_string(t), curvature_at_zero(t), theory::scalar_loss(gelu(), t, 0).curvature);
+  for (const double t : {-1.0, 0.0, 0.5, 1.0})
+    expect_close("t = " + std::to_string(t), curvature_at_zero(t), theory::scalar_loss(gelu(), t, 0).curvature);
 }
 
 void convex() {
@@ -32,7 +33,8 @@ void convex() {
 void damped() {
   const auto f = [](double w) { return gelu()(w); };
   const auto slope = [](double w) { return gelu()(1, w); };
-  expect_close("one step from 2, t = 1, damping 0.1", gauss_newton(f, slope, 1, 2, 0.1, 1), 2 - (f(2) - 1) * slope(2) / (slope(2) * slope(2) + 0.1));
+  expect_close("one step from 2, t = 1, damping 0.1", gauss_newton(f, slope, 1, 2, 0.1, 1),
+               2 - (f(2) - 1) * slope(2) / (slope(2) * slope(2) + 0.1));
   for (const double start : {-0.5, 0.2, 2.0})
     expect_close("g at the limit, from " + std::to_string(start), f(gauss_newton(f, slope, 1, start, 0.01, 2000)), 1, 1e-6);
 }
@@ -41,7 +43,8 @@ void start() {
   const double w = bad_start();
   expect(w >= -0.7 && w <= 4, "w must lie in [-0.7, 4]");
   const theory::NewtonPath path = theory::newton_path(gelu(), 1, w);
-  expect(!path.converged || theory::scalar_loss(gelu(), 1, path.weights.back()).curvature <= 0, "from w = " + std::to_string(w) + " Newton's method reaches the minimum");
+  expect(!path.converged || theory::scalar_loss(gelu(), 1, path.weights.back()).curvature <= 0,
+         "from w = " + std::to_string(w) + " Newton's method reaches the minimum");
 }
 
 }  // namespace

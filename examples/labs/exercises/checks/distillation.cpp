@@ -26,7 +26,8 @@ void gradient() {
     const std::vector<double> yours = kl_gradient(softmax(teacher, t), softmax(student, t), t);
     expect(yours.size() == 4, "there are four classes");
     for (std::size_t i = 0; i < 4; ++i)
-      expect_close("T = " + std::to_string(t) + ", class " + std::to_string(i), yours[i], theory::distillation(teacher, student, t).gradient[i]);
+      expect_close("T = " + std::to_string(t) + ", class " + std::to_string(i), yours[i],
+                   theory::distillation(teacher, student, t).gradient[i]);
   }
 }
 
@@ -34,7 +35,8 @@ void targets() {
   for (const double shift : {0.0, 5000.0}) {
     const std::vector<double> logits{1 + shift, shift, -3 + shift}, expected = softmax({1, 0, -3}, 2), yours = soft_targets(logits, 2);
     expect(yours.size() == 3, "there are three classes");
-    for (std::size_t i = 0; i < 3; ++i) expect_close("logits 1, 0, -3 plus " + std::to_string(shift) + ", class " + std::to_string(i), yours[i], expected[i]);
+    for (std::size_t i = 0; i < 3; ++i)
+      expect_close("logits 1, 0, -3 plus " + std::to_string(shift) + ", class " + std::to_string(i), yours[i], expected[i]);
   }
 }
 
@@ -46,7 +48,8 @@ void dark() {
   const auto most = [](const std::vector<double>& z) { return std::max_element(z.begin(), z.end()) - z.begin(); };
   expect(most(logits.teacher) == most(logits.student), "the most likely class must be the same");
   const std::vector<double> q = softmax(logits.teacher, 1), p = softmax(logits.student, 1);
-  for (std::size_t i = 0; i < 3; ++i) expect(std::fabs(q[i] - p[i]) < 0.001, "at T = 1 class " + std::to_string(i) + " differs by " + std::to_string(q[i] - p[i]));
+  for (std::size_t i = 0; i < 3; ++i)
+    expect(std::fabs(q[i] - p[i]) < 0.001, "at T = 1 class " + std::to_string(i) + " differs by " + std::to_string(q[i] - p[i]));
   const double scaled = theory::distillation(logits.teacher, logits.student, 20).scaled;
   expect(scaled > 1, "T^2 KL at T = 20 is " + std::to_string(scaled));
 }
@@ -54,6 +57,8 @@ void dark() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return main_of("distillation",
-                 {{"the gradient of KL", gradient}, {"soft targets", targets}, {"the limit of high temperature", limit}, {"dark knowledge", dark}}, argc, argv);
+  return main_of(
+      "distillation",
+      {{"the gradient of KL", gradient}, {"soft targets", targets}, {"the limit of high temperature", limit}, {"dark knowledge", dark}},
+      argc, argv);
 }

@@ -30,7 +30,8 @@ void slope() {
 
 void quick() {
   const double b = quick_factor(), distance = distance_from_gelu([&](double x) { return x / (1 + std::exp(-b * x)); });
-  expect(distance <= 0.0204, "with b = " + std::to_string(b) + " the largest distance is " + std::to_string(distance) + ", not below 0.0204");
+  expect(distance <= 0.0204,
+         "with b = " + std::to_string(b) + " the largest distance is " + std::to_string(distance) + ", not below 0.0204");
 }
 
 double cubic(double c, double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + c * x * x * x))); }
@@ -39,8 +40,8 @@ void better() {
   const double c = better_cubic();
   const double published = distance_from_gelu([](double x) { return cubic(0.044715, x); });
   const double yours = distance_from_gelu([&](double x) { return cubic(c, x); });
-  expect(yours < 0.95 * published, "with c = " + std::to_string(c) + " the largest distance is " + std::to_string(yours) + "; 0.044715 has " +
-                                       std::to_string(published) + ", and 5 % less is wanted");
+  expect(yours < 0.95 * published, "with c = " + std::to_string(c) + " the largest distance is " + std::to_string(yours) +
+                                       "; 0.044715 has " + std::to_string(published) + ", and 5 % less is wanted");
 }
 
 }  // namespace

@@ -15,11 +15,13 @@ namespace {
 std::string at(std::int64_t n) { return "n = " + std::to_string(n); }
 
 void correlation_of_units() {
-  for (const std::int64_t n : {2, 5, 100}) expect_close(at(n), correlation(n), theory::layer_norm_moments(activations::activation("gelu"), n).product);
+  for (const std::int64_t n : {2, 5, 100})
+    expect_close(at(n), correlation(n), theory::layer_norm_moments(activations::activation("gelu"), n).product);
 }
 
 void constant_layers() {
-  for (const std::int64_t n : {2, 3, 10}) expect_close(at(n), relu_second_moment(n), theory::layer_norm_moments(activations::activation("relu"), n).second);
+  for (const std::int64_t n : {2, 3, 10})
+    expect_close(at(n), relu_second_moment(n), theory::layer_norm_moments(activations::activation("relu"), n).second);
 }
 
 // The mean over all masks of three units, each with its chance, is x itself; and what is dropped is 0.

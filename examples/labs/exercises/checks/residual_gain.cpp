@@ -22,7 +22,8 @@ void relu_blocks() {
 void budget() {
   const double second = second_variance();
   expect(second > 0 && std::isfinite(second), "a variance is positive and finite");
-  expect_close("100 log of the gain of one block", 100 * std::log(theory::residual_gain(activations::activation("gelu"), {.second = second})), 1, 1e-8);
+  expect_close("100 log of the gain of one block",
+               100 * std::log(theory::residual_gain(activations::activation("gelu"), {.second = second})), 1, 1e-8);
 }
 
 void singular() {
@@ -30,7 +31,8 @@ void singular() {
   expect_close("A = [[0, 1], [0, 1]], B = [[2, 0], [0, 3]]", mean_squared_singular_value({0, 1, 0, 1}, {2, 0, 0, 3}, 2), 10.5);
   expect_close("A = B = 0, n = 3", mean_squared_singular_value(std::vector<double>(9), std::vector<double>(9), 3), 1);
   // [[1 + 5, 6], [7 * 0, 1]]: A and B must not be taken the wrong way round.
-  expect_close("A = [[5, 6], [0, 0]], B = [[1, 0], [2, 0]]", mean_squared_singular_value({5, 6, 0, 0}, {1, 0, 2, 0}, 2), (36 + 36 + 100 + 169) / 2.0);
+  expect_close("A = [[5, 6], [0, 0]], B = [[1, 0], [2, 0]]", mean_squared_singular_value({5, 6, 0, 0}, {1, 0, 2, 0}, 2),
+               (36 + 36 + 100 + 169) / 2.0);
 }
 
 void scales() {

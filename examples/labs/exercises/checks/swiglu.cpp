@@ -37,7 +37,8 @@ void implementation() {
   net.to(float64);
   const Tensor x = randn({1, 3}, {.dtype = float64});
   const std::vector<double> expected = to_vector<double>(net(x));
-  const std::vector<double> yours = swiglu(to_vector<double>(x), to_vector<double>(net.linear1.weight), to_vector<double>(net.linear2.weight), to_vector<double>(net.linear3.weight));
+  const std::vector<double> yours = swiglu(to_vector<double>(x), to_vector<double>(net.linear1.weight),
+                                           to_vector<double>(net.linear2.weight), to_vector<double>(net.linear3.weight));
   expect(yours.size() == 3, "the output has as many numbers as x");
   for (std::size_t i = 0; i < 3; ++i) expect_close("output " + std::to_string(i), yours[i], expected[i]);
 }
@@ -47,12 +48,17 @@ void keeps() {
   expect(point.q > 0 && std::isfinite(point.q), "q is positive and finite");
   expect_close("the gain at your q", theory::gated_gains(silu(), point.q).forward, 1, 1e-4);
   const double larger = 1.01 * point.q, next = larger * theory::gated_gains(silu(), larger).forward;
-  expect(point.stable == (next < larger ? 1 : 0), "a signal that is 1 % larger becomes " + std::to_string(next / point.q) + " times the fixed one after one network");
+  expect(point.stable == (next < larger ? 1 : 0),
+         "a signal that is 1 % larger becomes " + std::to_string(next / point.q) + " times the fixed one after one network");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   return main_of("swiglu",
-                 {{"small signals", small}, {"as many parameters, with biases", width}, {"SwiGLU by hand", implementation}, {"the signal that SwiGLU keeps", keeps}}, argc, argv);
+                 {{"small signals", small},
+                  {"as many parameters, with biases", width},
+                  {"SwiGLU by hand", implementation},
+                  {"the signal that SwiGLU keeps", keeps}},
+                 argc, argv);
 }
