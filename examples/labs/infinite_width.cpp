@@ -7,7 +7,6 @@
 // kernel whose spectrum falls geometrically, which helps for smooth functions and not for rough ones.
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <numbers>
 
 #include <fmt/format.h>
@@ -15,11 +14,9 @@
 #include <gradus/activations/registry.hpp>
 #include <gradus/gradus.hpp>
 #include <gradus/report/statistics.hpp>
-#include <gradus/theory/gaussian.hpp>
 #include <gradus/theory/kernels.hpp>
 #include <gradus/theory/matrix.hpp>
 #include <gradus/theory/moments.hpp>
-#include <gradus/theory/quadrature.hpp>
 
 #include "frame/lab.hpp"
 #include "frame/wide.hpp"
@@ -35,45 +32,7 @@ namespace {
 
 constexpr double pi = std::numbers::pi;
 
-Tensor row_major(const std::vector<double>& values, Index columns) { return from_vector(values, {Index(values.size()) / columns, columns}); }
-
-// Points of the unit circle.
-Tensor circle(const std::vector<double>& angles) {
-  std::vector<double> x;
-  for (const double t : angles) x.insert(x.end(), {std::cos(t), std::sin(t)});
-  return row_major(x, 2);
-}
-
-// The same with a third coordinate, which is what a bias is, and norm 1 again: x.x' = (1 + cos) / 2. Without it a kernel of the cosine
-// has no odd harmonics above the first.
-Tensor circle_with_bias(const std::vector<double>& angles) {
-  std::vector<double> x;
-  for (const double t : angles) x.insert(x.end(), {std::cos(t) / std::sqrt(2.0), std::sin(t) / std::sqrt(2.0), std::sqrt(0.5)});
-  return row_major(x, 3);
-}
-double covariance_with_bias(double angle) { return (1 + std::cos(angle)) / 2; }
-
-std::vector<double> equispaced(Index count) {
-  std::vector<double> angles;
-  for (Index i = 0; i < count; ++i) angles.push_back(2 * pi * double(i) / double(count));
-  return angles;
-}
-
 theory::NeuralKernels kernels(const std::string& activation, double c) { return theory::neural_kernels(activation, {1, 1, c}); }
-
-// E f(mean + deviation z) over z ~ N(0, 1).
-double expectation(const std::function<double(double)>& f, double mean, double deviation, const std::vector<double>& kinks) {
-  std::vector<double> cuts{-10, 10};
-  for (const double kink : kinks)
-    if (const double z = (kink - mean) / deviation; std::fabs(z) < 10) cuts.insert(cuts.end() - 1, z);
-  return theory::integrate([&](double z) { return f(mean + deviation * z) * theory::normal_pdf(z); }, cuts, {.rtol = 1e-13});
-}
-
-// E f^(order)(u) f^(order)(v) at x.x' = c < 1, once more by two integrals, one inside the other: given u, v ~ N(c u, 1 - c^2).
-double nested(const activations::Function& f, double c, int order) {
-  const auto inner = [&](double u) { return expectation([&](double v) { return f(order, v); }, c * u, std::sqrt(1 - c * c), f.traits().kinks); };
-  return expectation([&](double u) { return f(order, u) * inner(u); }, 0, 1, f.traits().kinks);
-}
 
 void closed_forms(lab::Run& run, lab::Claim& g14) {
   run.section("Two kernels");
@@ -90,8 +49,8 @@ void closed_forms(lab::Run& run, lab::Claim& g14) {
       table.row({name, c, k.nngp, k.ntk, k.nngp / relu.nngp, k.ntk / relu.ntk});
       if (c == 1) continue;
       const activations::Function f = activations::activation(name);
-      g14.equal(fmt::format("{}, x.x' = {:g}: NNGP, and by two nested integrals", name, c), k.nngp, nested(f, c, 0), {.absolute = 1e-11});
-      g14.equal(fmt::format("{}, x.x' = {:g}: NTK, and by two nested integrals", name, c), k.ntk, nested(f, c, 0) + c * nested(f, c, 1), {.absolute = 1e-11});
+      g14.equal(fmt::format("{}, x.x' = {:g}: NNGP, and by two nested integrals", name, c), k.nngp, lab::nested_pair(f, c, 0), {.absolute = 1e-11});
+      g14.equal(fmt::format("{}, x.x' = {:g}: NTK, and by two nested integrals", name, c), k.ntk, lab::nested_pair(f, c, 0) + c * lab::nested_pair(f, c, 1), {.absolute = 1e-11});
     }
   run.table(table);
   for (const double q : {0.1, 1.0, 10.0}) {
@@ -121,32 +80,11 @@ void closed_forms(lab::Run& run, lab::Claim& g14) {
   run.figure("kernels", std::move(figure), "The two agree at x.x' = 0, and nowhere else.");
 }
 
-// The kernels of networks between x.x' = 1, 0.5 and 0, as three columns.
-struct Drawn {
-  std::vector<double> nngp[3], ntk[3];
-};
-constexpr double cosines[3] = {1, 0.5, 0};
-
-Drawn draw_kernels(const lab::Run& run, const std::string& activation, Index width, int depth, Index networks) {
-  const Tensor x = circle({0, std::acos(0.5), std::acos(0.0)});
-  Drawn drawn;
-  for (Index n = 0; n < networks; ++n) {
-    run.check_interrupt();
-    WideNet net(2, width, depth, activations::activation(activation));
-    const lab::EmpiricalKernels k = lab::empirical_kernels(net, x);
-    for (Index i = 0; i < 3; ++i) {
-      drawn.nngp[i].push_back(k.nngp.data<double>()[i]);
-      drawn.ntk[i].push_back(k.ntk.data<double>()[i]);
-    }
-  }
-  return drawn;
-}
-
 void real_networks(lab::Run& run, lab::Claim& g14) {
   run.section("Networks of width 1024, gradients by the tape");
   // One weight matrix at a time, as torch.autograd.functional would do it, and all samples at once, by the formulas: two roads.
   WideNet small(2, 7, 1, activations::activation("gelu"));
-  const Tensor x = circle({0.3, 2, 4});
+  const Tensor x = lab::circle({0.3, 2, 4});
   const lab::EmpiricalKernels fast = lab::empirical_kernels(small, x);
   Tensor slow = zeros({3, 3}, {.dtype = float64});
   for (std::size_t layer = 0; layer < small.weight.size(); ++layer) {
@@ -164,48 +102,17 @@ void real_networks(lab::Run& run, lab::Claim& g14) {
 
   const Index networks = run.pick<Index>(400, 40);
   for (const char* name : {"relu", "gelu", "elu", "tanh"}) {
-    const Drawn drawn = draw_kernels(run, name, 1024, 1, networks);
-    for (int i = 0; i < 3; ++i) {
+    const std::vector<double> cosines{1, 0.5, 0};
+    const auto drawn = lab::draw_kernels(run, activations::activation(name), 1024, 1, networks, cosines);
+    for (std::size_t i = 0; i < cosines.size(); ++i) {
       const theory::NeuralKernels k = kernels(name, cosines[i]);
-      g14.measured(fmt::format("{}, x.x' = {:g}: NNGP of {} networks", name, cosines[i], networks), k.nngp, drawn.nngp[i]);
-      g14.measured(fmt::format("{}, x.x' = {:g}: NTK of {} networks", name, cosines[i], networks), k.ntk, drawn.ntk[i]);
+      g14.measured(fmt::format("{}, x.x' = {:g}: NNGP of {} networks", name, cosines[i], networks), k.nngp, drawn[i].nngp);
+      g14.measured(fmt::format("{}, x.x' = {:g}: NTK of {} networks", name, cosines[i], networks), k.ntk, drawn[i].ntk);
     }
     if (std::string(name) == "tanh") continue;
-    const double deviation = std::fabs(report::mean(drawn.ntk[1]) - kernels(name, 0.5).nngp) / report::standard_error(drawn.ntk[1]);
+    const double deviation = std::fabs(report::mean(drawn[1].ntk) - kernels(name, 0.5).nngp) / report::standard_error(drawn[1].ntk);
     g14.at_least(fmt::format("{}, x.x' = 0.5: the networks' NTK is away from the chapter's formula by so many standard errors", name), 20, deviation);
   }
-}
-
-void convergence(lab::Run& run, lab::Claim& g14) {
-  run.section("How fast the kernels of networks converge");
-  const Index networks = run.pick<Index>(200, 30);
-  Figure figure("Deviation of the kernels from their limit, x.x' = 0.5");
-  Table table({"activation", "hidden layers", "width", Column("std of NNGP").significant(3), Column("std of NTK").significant(3),
-               Column("mean NTK").significant(5), Column("infinite width").significant(5)});
-  for (const int depth : {1, 3}) {
-    auto& panel = figure.panel(depth == 1 ? "one hidden layer" : "three hidden layers").x_label("width").y_label("standard deviation of the NTK").log_x().log_y();
-    const std::vector<double> widths = depth == 1 ? std::vector<double>{64, 256, 1024, 4096} : run.pick<std::vector<double>>({32, 64, 128, 256, 512}, {32, 64, 128});
-    for (const char* name : {"relu", "gelu"}) {
-      std::vector<double> nngp, ntk;
-      for (const double width : widths) {
-        const Drawn drawn = draw_kernels(run, name, Index(width), depth, networks);
-        nngp.push_back(report::sample_std(drawn.nngp[1]));
-        ntk.push_back(report::sample_std(drawn.ntk[1]));
-        const double limit = theory::neural_kernels(name, {1, 1, 0.5}, {.depth = depth}).ntk;
-        table.row({name, depth, Index(width), nngp.back(), ntk.back(), report::Measured{report::mean(drawn.ntk[1]), report::standard_error(drawn.ntk[1])}, limit});
-      }
-      // A standard deviation of n nearly normal numbers is known up to 1 / sqrt(2 (n - 1)) of itself.
-      const double known = 1 / std::sqrt(2.0 * double(networks - 1));
-      const lab::PowerLaw a = lab::power_law(widths, nngp, known), b = lab::power_law(widths, ntk, known);
-      // With several layers the next term of the expansion, one over the width, shows at the small end.
-      const lab::Claim::Measurement allowed{.systematic = depth == 1 ? 0.01 : 0.1};
-      g14.measured(fmt::format("{}, {} hidden: the NNGP's deviation falls like the width to the power", name, depth), -0.5, a.exponent, a.standard_error, allowed);
-      g14.measured(fmt::format("{}, {} hidden: the NTK's deviation falls like the width to the power", name, depth), -0.5, b.exponent, b.standard_error, allowed);
-      panel.line(name, widths, ntk);
-    }
-  }
-  run.table(table);
-  run.figure("convergence", std::move(figure), "Straight lines of slope -1/2: the law of large numbers over the units.");
 }
 
 void spectra(lab::Run& run, lab::Claim& g15) {
@@ -247,34 +154,20 @@ void spectra(lab::Run& run, lab::Claim& g15) {
   run.figure("spectra", std::move(figure), "ReLU's fall as powers, m^-4 and m^-2; GELU's geometrically, until double precision ends.");
 }
 
-double smooth(double angle) { return std::exp(std::cos(angle)) * std::sin(angle); }
 double rough(double angle) { return std::fabs(std::remainder(angle, 2 * pi)) - pi / 2; }  // kinks at 0 and pi
-
-std::vector<double> values_of(double (*f)(double), const std::vector<double>& angles) {
-  std::vector<double> values;
-  for (const double a : angles) values.push_back(f(a));
-  return values;
-}
-
-theory::Matrix ntk_matrix(const char* activation, const std::vector<double>& rows, const std::vector<double>& columns) {
-  theory::Matrix k{Index(rows.size()), Index(columns.size()), {}};
-  for (const double a : rows)
-    for (const double b : columns) k.data.push_back(kernels(activation, covariance_with_bias(a - b)).ntk);
-  return k;
-}
 
 // The error, root mean square, of the interpolant of least norm through so many equispaced points; over 8 ways to turn the function
 // against them, since much depends on where a kink lies.
 double interpolation_error(const char* activation, double (*target)(double), Index points) {
   const Index turns = 8;
-  const std::vector<double> train = equispaced(points), test = equispaced(501);
+  const std::vector<double> train = lab::equispaced(points), test = lab::equispaced(501);
   const auto values = [&](const std::vector<double>& angles) {
     theory::Matrix y{Index(angles.size()), turns, {}};
     for (const double a : angles)
       for (Index turn = 0; turn < turns; ++turn) y.data.push_back(target(a - 2 * pi * (double(turn) + 0.5) / double(turns * points)));
     return y;
   };
-  const theory::Matrix found = theory::kernel_regression(ntk_matrix(activation, train, train), ntk_matrix(activation, test, train), values(train)),
+  const theory::Matrix found = theory::kernel_regression(lab::ntk_matrix(activation, train, train), lab::ntk_matrix(activation, test, train), values(train)),
                        wanted = values(test);
   double sum = 0;
   for (std::size_t i = 0; i < found.data.size(); ++i) sum += std::pow(found.data[i] - wanted.data[i], 2);
@@ -287,8 +180,8 @@ void regression(lab::Run& run, lab::Claim& g15) {
   Table table({"function", "points", Column("ReLU").significant(3), Column("GELU").significant(3), Column("ReLU over GELU").significant(3)});
   Figure figure("Interpolation by the NTK of ReLU and GELU");
   std::vector<double> x(counts.begin(), counts.end());
-  for (double (*target)(double) : {smooth, rough}) {
-    const char* name = target == smooth ? "smooth" : "with kinks";
+  for (double (*target)(double) : {lab::smooth_on_circle, rough}) {
+    const char* name = target == lab::smooth_on_circle ? "smooth" : "with kinks";
     std::vector<double> relu, gelu;
     for (const Index points : counts) {
       relu.push_back(interpolation_error("relu", target, points));
@@ -296,7 +189,7 @@ void regression(lab::Run& run, lab::Claim& g15) {
       table.row({name, points, relu.back(), gelu.back(), relu.back() / gelu.back()});
     }
     figure.panel(name).x_label("training points").y_label("error, root mean square").log_y().line("relu", x, relu).line("gelu", x, gelu);
-    if (target == smooth) {
+    if (target == lab::smooth_on_circle) {
       g15.at_least("e^cos sin, 16 points: error of ReLU over that of GELU", 10, relu.back() / gelu.back());
     } else {
       g15.at_most("a function with two kinks, 16 points: error of ReLU over that of GELU", 1.5, relu.back() / gelu.back());
@@ -305,62 +198,6 @@ void regression(lab::Run& run, lab::Claim& g15) {
   }
   run.table(table);
   run.figure("interpolation", std::move(figure), "Smoothness pays where the function is smooth.");
-}
-
-// Gradient descent on half the sum of squares, from an output that is 0: what the start gives is taken off.
-struct Trained {
-  Tensor train, test;
-};
-Trained train_wide(WideNet& net, const Tensor& x, const Tensor& y, const Tensor& test, double rate, Index steps, double momentum) {
-  const Tensor start = net(x).detach(), start_test = net(test).detach();
-  optim::SGD optimizer{net.parameters(), {.lr = rate, .momentum = momentum}};
-  for (Index step = 0; step < steps; ++step) {
-    optimizer.zero_grad();
-    (0.5 * square(net(x) - start - y).sum()).backward();
-    optimizer.step();
-  }
-  const NoGrad no_grad;
-  return {net(x) - start, net(test) - start_test};
-}
-
-double root_mean_square(const Tensor& x) { return std::sqrt(square(x).mean().item()); }
-
-void wide_training(lab::Run& run, lab::Claim& g15) {
-  run.section("Wide networks, trained, beside kernel regression");
-  const std::vector<double> train{0.2, 1.1, 2.3, 3.0, 4.2, 5.5}, test = equispaced(24);
-  const std::vector<double> values = values_of(smooth, train);
-  const Tensor x = circle_with_bias(train), x_test = circle_with_bias(test), y = from_vector(values);
-  const Index seeds = run.pick<Index>(10, 3), steps = run.pick<Index>(4000, 1500);
-  const std::vector<double> widths = run.pick<std::vector<double>>({256, 1024, 4096}, {128, 512, 2048});
-  Figure figure("Wide networks and kernel regression");
-  for (const char* name : {"relu", "gelu"}) {
-    const theory::Matrix k = ntk_matrix(name, train, train);
-    const theory::Matrix kernel = theory::kernel_regression(k, ntk_matrix(name, test, train), {k.rows, 1, values});
-    const Tensor prediction = from_vector(kernel.data);
-    const double rate = 1 / theory::spectral_norm(k);
-    std::vector<double> distance, last;
-    double left = 0;
-    for (const double width : widths) {
-      std::vector<double> distances;
-      for (Index s = 0; s < seeds; ++s) {
-        run.check_interrupt();
-        WideNet net(3, Index(width), 1, activations::activation(name));
-        const Trained trained = train_wide(net, x, y, x_test, rate, steps, 0.95);
-        distances.push_back(root_mean_square(trained.test - prediction));
-        left = std::max(left, root_mean_square(trained.train - y));
-        last = to_vector<double>(trained.test);
-      }
-      distance.push_back(root_mean_square(from_vector(distances)));
-      g15.report(fmt::format("{}, width {:g}: distance of the trained network from kernel regression", name, width), distance.back());
-    }
-    g15.at_most(fmt::format("{}: what training leaves of the residual, at most", name), 0.01, left);
-    // The distances of several seeds at 24 points: about as sure as so many independent numbers as there are harmonics in play.
-    const lab::PowerLaw fall = lab::power_law(widths, distance, 1 / std::sqrt(2.0 * double(seeds)));
-    g15.measured(fmt::format("{}: the distance falls like the width to the power", name), -0.5, fall.exponent, fall.standard_error, {.systematic = 0.1});
-    figure.panel(name).x_label("angle").line("target", test, values_of(smooth, test), {.like = "identity"}).line("kernel regression", test, kernel.data)
-        .points(fmt::format("network of width {:g}", widths.back()), test, last);
-  }
-  run.figure("training", std::move(figure), "Six training points; the network (one seed) where kernel regression with the NTK says.");
 }
 
 // The amplitude of cos(m angle) in values at equispaced angles.
@@ -376,19 +213,19 @@ double amplitude(const Tensor& values, Index m) {
 void dynamics(lab::Run& run, lab::Claim& g15) {
   run.section("What gradient descent learns first");
   const Index points = 16, seeds = run.pick<Index>(20, 5), width = run.pick<Index>(4096, 2048);
-  const std::vector<double> angles = equispaced(points);
+  const std::vector<double> angles = lab::equispaced(points);
   const std::vector<Index> harmonics{1, 2, 3, 4};
   const double size = 0.1;  // small targets keep the weights, and so the kernel, where they were
   std::vector<double> target(angles.size(), 0.0);
   for (std::size_t i = 0; i < angles.size(); ++i)
     for (const Index m : harmonics) target[i] += size * std::cos(double(m) * angles[i]);
-  const Tensor x = circle_with_bias(angles), y = from_vector(target);
+  const Tensor x = lab::circle_with_bias(angles), y = from_vector(target);
   Figure figure("What is left of each harmonic under gradient descent");
   Table table({"activation", "harmonic", Column("eigenvalue").significant(4), "steps", Column("left, predicted").significant(4), Column("left, networks").significant(4)});
   double eigenvalues[2][2];
   for (const char* name : {"relu", "gelu"}) {
     const bool gelu = std::string(name) == "gelu";
-    const Tensor first_row = from_vector(ntk_matrix(name, {0}, angles).data);
+    const Tensor first_row = from_vector(lab::ntk_matrix(name, {0}, angles).data);
     const auto eigenvalue = [&](Index m) { return amplitude(first_row, m) * double(points) / 2; };
     const double rate = 0.5 / (2 * eigenvalue(0));  // amplitude() doubles the mean, m = 0 has no twin
     eigenvalues[gelu][0] = eigenvalue(1), eigenvalues[gelu][1] = eigenvalue(4);
@@ -440,7 +277,7 @@ int main(int argc, char** argv) {
     lab::Claim& g14 = run.claim("G14", "The NTK of a network with one hidden layer is E[f(w.x) f(w.x')]; for orthogonal inputs GELU's is half of ReLU's.");
     closed_forms(run, g14);
     real_networks(run, g14);
-    convergence(run, g14);
+    lab::kernel_convergence(run, g14, {"relu", "gelu"});
     g14.verdict(Verdict::wrong,
                 "E[f(w.x) f(w.x')] is the NNGP kernel, the covariance of the outputs. The NTK adds x.x' E[f'(w.x) f'(w.x')], the gradient by the first layer. For "
                 "orthogonal inputs that term is 0, so the ratio 1/2 is right for both kernels, for inputs of norm 1; for norm^2 q it is q/(1+q), and at "
@@ -450,7 +287,7 @@ int main(int argc, char** argv) {
                                        "least norm, so GELU networks prefer smooth functions and fit smooth data better.");
     spectra(run, g15);
     regression(run, g15);
-    wide_training(run, g15);
+    lab::training_and_regression(run, g15, {"relu", "gelu"});
     dynamics(run, g15);
     g15.verdict(Verdict::holds_if,
                 "GELU's kernel is analytic, its spectrum on the circle falls like (2 - sqrt 3)^m; ReLU's NTK has a cusp, in its first derivative already, and falls like "
