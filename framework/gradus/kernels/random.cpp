@@ -44,10 +44,11 @@ inline Lanes product(Lanes a, std::uint64_t b) { return (a & 0xffffffff) * b; }
 
 }  // namespace
 
-// Sixteen blocks side by side; the same function as philox().
+// Blocks side by side, in four groups of lanes, as many as hide the latency of the products and share the keys' lanes; the
+// same function as philox().
 void random_words(Generator::Draw draw, std::uint64_t first, Index count, std::uint32_t* out) {
-  constexpr int width = sizeof(Lanes) / 8, groups = 16 / width;
-  constexpr Index words_at_once = 64;
+  constexpr int width = sizeof(Lanes) / 8, groups = 4;
+  constexpr Index words_at_once = 4 * groups * width;
   for (Index at = 0; at < count; at += words_at_once) {
     Lanes c0[groups], c1[groups], c2[groups], c3[groups];
     for (int h = 0; h < groups; ++h) {

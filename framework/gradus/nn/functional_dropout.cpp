@@ -23,16 +23,28 @@ Generator& generator_or_default(Generator* generator) {
   return generator != nullptr ? *generator : default_generator(Stream::dropout);
 }
 
-// kept ? scale x + shift : dropped. The choice is made again from the draw where it is needed, so nothing is saved; as
-// a map of x it is linear, and its own transpose.
-Tensor choose(const char* operation, const Tensor& x, Generator::Draw draw, double p, double scale, double shift,
-              double dropped) {
+// scale x where the choice kept it, else 0: a linear map, and its own transpose.
+Tensor keep(const char* operation, const Tensor& x, const Tensor& kept, double scale) {
   Tensor value = Tensor::make(operation, x.shape(), x.dtype());
   dispatch_floating(operation, x.dtype(), [&]<class T> {
-    kernels::dropout(draw, p, x.data<T>(), T(scale), T(shift), T(dropped), value.data<T>(), x.numel());
+    kernels::keep(kept.data<std::int64_t>(), x.data<T>(), T(scale), value.data<T>(), x.numel());
   });
   return record(operation, std::move(value), {x},
-                [=](const Tensor& g) { return Grads{choose(operation, g, draw, p, scale, 0, 0)}; });
+                [=](const Tensor& g) { return Grads{keep(operation, g, kept, scale)}; });
+}
+
+// kept ? scale x + shift : dropped. A bit for each element is saved, which is read faster than the draw is made again.
+Tensor choose(const char* operation, const Tensor& x, Generator::Draw draw, double p, double scale, double shift,
+              double dropped) {
+  Tensor value = Tensor::make(operation, x.shape(), x.dtype()), kept;
+  if (autograd::is_recording() && x.requires_grad())
+    kept = Tensor::make(operation, Shape{kernels::choice_words(x.numel())}, int64);
+  dispatch_floating(operation, x.dtype(), [&]<class T> {
+    kernels::dropout(draw, p, x.data<T>(), T(scale), T(shift), T(dropped), value.data<T>(), x.numel(),
+                     kept.defined() ? kept.data<std::int64_t>() : nullptr);
+  });
+  return record(operation, std::move(value), {x},
+                [=](const Tensor& g) { return Grads{keep(operation, g, kept, scale)}; });
 }
 
 }  // namespace
