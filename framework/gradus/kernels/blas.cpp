@@ -9,6 +9,7 @@
 #include "gradus/core/format.hpp"
 #include "gradus/core/parallel.hpp"
 #include "gradus/kernels/product.hpp"
+#include "gradus/kernels/thin_product.hpp"
 
 #ifdef OPENBLAS_VERSION
 #define GRADUS_OPENBLAS 1
@@ -99,13 +100,16 @@ void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T
     if (top == bottom || left == right) return;
     const T *part_a = a + (transpose_a ? top : top * a_row), *part_b = b + (transpose_b ? left * b_row : left);
     T* part_c = c + top * c_row + left;
-    if (product_enabled() && product_suits(bottom - top, right - left)) {
+    const bool suits = product_suits(bottom - top, right - left);
+    if (product_enabled() &&
+        (suits || thin_product_suits<T>(transpose_a, transpose_b, bottom - top, right - left, k))) {
       const bool add = beta != T(0);
       if (add && beta != T(1))
         for (Index i = 0; i < bottom - top; ++i)
           for (Index j = 0; j < right - left; ++j) part_c[i * c_row + j] *= beta;
-      product(transpose_a, transpose_b, bottom - top, right - left, k, part_a, a_row, part_b, b_row, add, part_c,
-              c_row);
+      const auto multiply = suits ? product<T> : thin_product<T>;
+      multiply(transpose_a, transpose_b, bottom - top, right - left, k, part_a, a_row, part_b, b_row, add, part_c,
+               c_row);
       return;
     }
     const OneThread one_thread;

@@ -1,6 +1,7 @@
 #pragma once
-// Matrix products, by BLAS, or by our own kernel where vectors have 512 bits and the environment has no
-// GRADUS_PRODUCT=0 (kernels/product.hpp). T is float or double; all matrices row-major and contiguous.
+// Matrix products, by BLAS, or, unless the environment has GRADUS_PRODUCT=0, by our own kernels where vectors have 512
+// bits (kernels/product.hpp) or one side of the result is short (kernels/thin_product.hpp). T is float or double; all
+// matrices row-major and contiguous.
 #include <string>
 
 #include "gradus/core/shape.hpp"
