@@ -65,6 +65,13 @@ void store(const Batch<T>& value, T* to, int count) {
   count == Batch<T>::size ? value.store(to) : value.store_partial(to, count);
 }
 
+// Asks for what is read soon. Rows are read twice or thrice in a row, so without it memory would have nothing to do the
+// second time.
+template <class T>
+void fetch(const T* from) {
+  __builtin_prefetch(from, 0, 2);
+}
+
 // visit(i, count) for the batches of a row; after every run of them, and at the end, the sums go to double.
 template <class T, int N, class Visit>
 void sum_batches(Index n, Sums<T, N>& sums, Visit&& visit) {
@@ -100,7 +107,7 @@ template <class T>
 struct NormBackward {
   const T *g, *x, *weight, *mean, *rstd;
   T* dx;
-  Index n;
+  Index n, all_rows;
 
   // R rows from `row` on; their columns' sums are added to to_weight and to_bias, where these are not null.
   template <int R>
@@ -129,6 +136,9 @@ struct NormBackward {
     });
     if (dx == nullptr) return;
     T* out = dx + row * n;
+    // The rows that come next, if any, arrive while these are worked on.
+    const Index ahead = row + 2 * R <= all_rows ? n : 0;
+    const T *next_in = in + R * ahead, *next_up = up + R * ahead;
     for (int r = 0; r < R; ++r) {
       average[r] = mean == nullptr ? T(0) : T(sums.total(r) / double(n));
       slope[r] = T(sums.total(R + r) / double(n));
@@ -136,6 +146,8 @@ struct NormBackward {
     for (int r = 0; r < R; ++r) {
       const V m(centre[r]), s(scale[r]), a(average[r]), b(slope[r]);
       for_each_batch<T>(n, [&](Index i, int count) {
+        fetch(next_in + r * ahead + i);
+        fetch(next_up + r * ahead + i);
         const V gr = load(up + r * n + i, count), q = weight != nullptr ? gr * load(weight + i, count) : gr;
         store(s * (q - a - (load(in + r * n + i, count) - m) * s * b), out + r * n + i, count);
       });
@@ -169,7 +181,9 @@ void layer_norm(const T* x, const T* weight, const T* bias, double eps, T* y, T*
       const T s = T(1 / std::sqrt(std::max(0.0, variance) + eps));
       if (mean != nullptr) mean[r] = m;
       rstd[r] = s;
+      const T* next = r + 1 < last ? in + n : in;  // arrives while this row is worked on
       for_each_batch<T>(n, [&](Index i, int count) {
+        fetch(next + i);
         V h = (load(in + i, count) - V(m)) * V(s);
         if (weight != nullptr) h = h * load(weight + i, count);
         if (bias != nullptr) h = h + load(bias + i, count);
@@ -182,7 +196,7 @@ void layer_norm(const T* x, const T* weight, const T* bias, double eps, T* y, T*
 template <class T>
 void layer_norm_backward(const T* g, const T* x, const T* weight, const T* mean, const T* rstd, T* dx, T* dweight,
                          T* dbias, Index rows, Index n) {
-  const NormBackward<T> kernel{g, x, weight, mean, rstd, dx, n};
+  const NormBackward<T> kernel{g, x, weight, mean, rstd, dx, n, rows};
   const Index block = rows_of_block(rows), blocks = (rows + block - 1) / block;
   const std::size_t width = std::size_t(n);
   std::vector<double> weight_sums(dweight != nullptr ? std::size_t(blocks) * width : 0);
