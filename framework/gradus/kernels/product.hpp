@@ -8,7 +8,8 @@ namespace gradus::kernels {
 /// whose time goes into putting the matrix in order.
 bool product_suits(Index m, Index n);
 
-/// Whether `gemm` uses `product` where it suits: unless the environment has GRADUS_PRODUCT=0, which is read once.
+/// Whether `gemm` uses `product`, or `thin_product`, where it suits: unless the environment has GRADUS_PRODUCT=0, which
+/// is read once.
 bool product_enabled();
 
 /// c = op(a) op(b), or c += op(a) op(b) with `add`, on the calling thread. op(a) is (m, k), op(b) is (k, n), c is (m,
