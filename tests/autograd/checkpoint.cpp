@@ -2,14 +2,13 @@
 
 #include <doctest/doctest.h>
 
-#include <cstring>
-
 #include "gradus/autograd/backward.hpp"
 #include "gradus/autograd/mode.hpp"
 #include "gradus/nn/dropout.hpp"
 #include "gradus/nn/linear.hpp"
 #include "gradus/ops/ops.hpp"
 #include "gradus/tensor/factories.hpp"
+#include "same_bits.hpp"
 #include "thrown.hpp"
 
 using namespace gradus;
@@ -22,11 +21,6 @@ using Tensors = std::vector<Tensor>;
 Tensor numbers(const Shape& shape, std::uint64_t seed, bool wanted = false) {
   Generator generator(seed);
   return randn(shape, {.requires_grad = wanted, .generator = &generator});
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
-         std::memcmp(a.raw_data(), b.raw_data(), std::size_t(a.numel()) * (a.dtype() == float64 ? 8 : 4)) == 0;
 }
 
 void check_same(const Tensors& a, const Tensors& b) {

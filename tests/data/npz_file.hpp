@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "data/deflate.hpp"
+
 inline std::string little(std::uint64_t value, int bytes) {
   std::string out;
   for (int i = 0; i < bytes; ++i) out += char(value >> (8 * i));
@@ -25,25 +27,11 @@ struct Member {
   int method = -1;
 };
 
-inline std::string deflated(const std::string& bytes) {
-  z_stream stream{};
-  REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-  std::string out(deflateBound(&stream, uLong(bytes.size())) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  stream.avail_in = uInt(bytes.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = uInt(out.size());
-  REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-
 // A zip file; its local headers leave the sizes to a zip64 field, as numpy writes them.
 inline std::string zip(const std::vector<Member>& members, const std::string& comment = "") {
   std::string file, directory;
   for (const Member& m : members) {
-    const std::string data = m.packed ? deflated(m.content) : m.content;
+    const std::string data = m.packed ? compressed(m.content, -15) : m.content;
     const int method = m.method >= 0 ? m.method : m.packed ? 8 : 0;
     const auto crc = std::uint32_t(crc32(0, reinterpret_cast<const Bytef*>(m.content.data()), uInt(m.content.size())));
     const std::string common = little(20, 2) + little(m.flags, 2) + little(std::uint64_t(method), 2) + little(0, 4) +

@@ -1,7 +1,6 @@
 #pragma once
 // A folder for one test, files in it, and where the real data sets are.
 #include <doctest/doctest.h>
-#include <zlib.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -9,22 +8,11 @@
 #include <fstream>
 #include <string>
 
+#include "data/deflate.hpp"
 #include "folder.hpp"
 #include "gradus/core/error.hpp"
 
-inline std::string gzip(const std::string& bytes) {
-  z_stream stream{};
-  REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-  std::string out(deflateBound(&stream, uLong(bytes.size())) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  stream.avail_in = uInt(bytes.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = uInt(out.size());
-  REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
+inline std::string gzip(const std::string& bytes) { return compressed(bytes, 15 + 16); }
 
 inline std::string big_endian(std::uint32_t value) {
   return {char(value >> 24), char(value >> 16), char(value >> 8), char(value)};

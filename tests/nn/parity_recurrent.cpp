@@ -1,23 +1,15 @@
 // Recurrent layers against PyTorch's, which wrote recurrent.inc (tests/parity/recurrent.py).
-#include <algorithm>
 #include <string>
 
 #include "gradus/nn/recurrent.hpp"
-#include "nn/sketch.hpp"
-#include "nn/support.hpp"
+#include "parity/modules.hpp"
 
 using namespace gradus;
 using namespace gradus::testing;
 
 namespace {
 
-struct Row {
-  std::string name;
-  std::vector<std::string> parameters;
-  std::vector<double> numbers;
-};
-
-const std::vector<Row> rows{
+const std::vector<ModuleRow> rows{
 #include "nn/recurrent.inc"
 };
 
@@ -39,32 +31,13 @@ Tensors results_of(M& m, const Tensors& in) {
   return {output, h};
 }
 
-// Names of parameters and sketches, as the rows have them.
 template <class M>
-Row measure(const std::string& name, M module, const std::vector<Shape>& shapes) {
-  Row row{name, {}, {}};
-  module.to(float64);
-  NamedTensors parameters = module.named_parameters();
-  std::sort(parameters.begin(), parameters.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  Tensors inputs, wanted;
-  for (std::size_t k = 0; k < shapes.size(); ++k) inputs.push_back(waves(40 + int(k), shapes[k], 1.5).requires_grad_());
-  wanted = inputs;
-  for (std::size_t k = 0; k < parameters.size(); ++k) {
-    row.parameters.push_back(parameters[k].first);
-    parameters[k].second.set_data(waves(int(k), parameters[k].second.shape(), 0.4));
-    wanted.push_back(parameters[k].second);
-  }
-  Tensor total = zeros({}, {.dtype = float64});
-  for (const Tensor& result : results_of(module, inputs)) {
-    sketch(result, row.numbers);
-    total = total + (result * upstream(result.shape())).sum();
-  }
-  for (const Tensor& g : grad(total, wanted)) sketch(g, row.numbers);
-  return row;
+ModuleRow measure(const std::string& name, M module, const std::vector<Shape>& shapes) {
+  return measure_module(name, module, shapes, [](M& m, const Tensors& in) { return results_of(m, in); });
 }
 
 template <class Layers, class Cell, class LayerOptions, class CellOptions>
-void measure_kind(std::vector<Row>& all, const std::string& name, LayerOptions options, CellOptions cell_options,
+void measure_kind(std::vector<ModuleRow>& all, const std::string& name, LayerOptions options, CellOptions cell_options,
                   std::size_t states) {
   const auto shapes = [&](const Shape& x, const Shape& state) {
     std::vector<Shape> list{x};
@@ -105,21 +78,11 @@ void measure_kind(std::vector<Row>& all, const std::string& name, LayerOptions o
 }  // namespace
 
 TEST_CASE("recurrent layers and cells, their names and gradients are PyTorch's, to ten digits") {
-  std::vector<Row> received;
+  std::vector<ModuleRow> received;
   for (const char* activation : {"tanh", "relu"})
     measure_kind<nn::RNN, nn::RNNCell>(received, activation, nn::RNNOptions{.activation = activation},
                                        nn::RNNCellOptions{.activation = activation}, 1);
   measure_kind<nn::GRU, nn::GRUCell>(received, "gru", nn::RecurrentOptions{}, nn::GRUCellOptions{}, 1);
   measure_kind<nn::LSTM, nn::LSTMCell>(received, "lstm", nn::RecurrentOptions{}, nn::LSTMCellOptions{}, 2);
-  REQUIRE(received.size() == rows.size());
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    CAPTURE(rows[r].name);
-    CHECK(received[r].name == rows[r].name);
-    CHECK(received[r].parameters == rows[r].parameters);
-    REQUIRE(received[r].numbers.size() == rows[r].numbers.size());
-    for (std::size_t i = 0; i < rows[r].numbers.size(); ++i) {
-      CAPTURE(i);
-      CHECK(std::abs(received[r].numbers[i] - rows[r].numbers[i]) <= 1e-10 * (1 + std::abs(rows[r].numbers[i])));
-    }
-  }
+  check_rows(received, rows);
 }

@@ -1,56 +1,31 @@
 // The layers of the Transformer against PyTorch's, which wrote transformer.inc (tests/parity/transformer.py).
-#include <algorithm>
 #include <functional>
-#include <map>
 #include <string>
 
 #include "gradus/nn/embedding.hpp"
 #include "gradus/nn/transformer.hpp"
-#include "nn/sketch.hpp"
-#include "nn/support.hpp"
+#include "parity/modules.hpp"
 
 using namespace gradus;
 using namespace gradus::testing;
 
 namespace {
 
-struct Row {
-  std::string name;
-  std::vector<std::string> parameters;
-  std::vector<double> numbers;
-};
-
-const std::vector<Row> rows{
+const std::vector<ModuleRow> rows{
 #include "nn/transformer.inc"
 };
 
 using Inputs = std::vector<Tensor>;
 
-// Names of parameters and sketches, as the rows have them.
 template <class M>
-Row measure(const std::string& name, M module, const std::vector<Shape>& shapes,
-            const std::function<Tensor(M&, const Inputs&)>& f) {
-  Row row{name, {}, {}};
-  module.to(float64);
-  NamedTensors parameters = module.named_parameters();
-  std::sort(parameters.begin(), parameters.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  Inputs inputs, wanted;
-  for (std::size_t k = 0; k < shapes.size(); ++k) inputs.push_back(waves(40 + int(k), shapes[k], 1.5).requires_grad_());
-  wanted = inputs;
-  for (std::size_t k = 0; k < parameters.size(); ++k) {
-    row.parameters.push_back(parameters[k].first);
-    parameters[k].second.set_data(waves(int(k), parameters[k].second.shape(), 0.4));
-    wanted.push_back(parameters[k].second);
-  }
-  const Tensor y = f(module, inputs);
-  sketch(y, row.numbers);
-  for (const Tensor& g : grad(y, wanted, {.grad_output = upstream(y.shape())})) sketch(g, row.numbers);
-  return row;
+ModuleRow measure(const std::string& name, M module, const std::vector<Shape>& shapes,
+                  const std::function<Tensor(M&, const Inputs&)>& f) {
+  return measure_module(name, module, shapes, [&](M& m, const Inputs& in) { return Inputs{f(m, in)}; });
 }
 
-std::vector<Row> measured() {
+std::vector<ModuleRow> measured() {
   using nn::Embedding, nn::MultiheadAttention, nn::TransformerBlock;
-  std::vector<Row> all;
+  std::vector<ModuleRow> all;
   std::vector<std::int64_t> values(20);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = (3 * std::int64_t(i) + 1) % 7;
   const Tensor tokens = from_vector(values, {4, 5});
@@ -109,16 +84,5 @@ std::vector<Row> measured() {
 }  // namespace
 
 TEST_CASE("the layers of the Transformer, their names and gradients are PyTorch's, to ten digits") {
-  const std::vector<Row> received = measured();
-  REQUIRE(received.size() == rows.size());
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    CAPTURE(rows[r].name);
-    CHECK(received[r].name == rows[r].name);
-    CHECK(received[r].parameters == rows[r].parameters);
-    REQUIRE(received[r].numbers.size() == rows[r].numbers.size());
-    for (std::size_t i = 0; i < rows[r].numbers.size(); ++i) {
-      CAPTURE(i);
-      CHECK(std::abs(received[r].numbers[i] - rows[r].numbers[i]) <= 1e-10 * (1 + std::abs(rows[r].numbers[i])));
-    }
-  }
+  check_rows(measured(), rows);
 }

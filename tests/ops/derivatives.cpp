@@ -1,14 +1,13 @@
 // What holds for every differentiable operation.
 #include <doctest/doctest.h>
 
-#include <cstring>
-
 #include "gradus/autograd/backward.hpp"
 #include "gradus/autograd/gradcheck.hpp"
 #include "gradus/autograd/mode.hpp"
 #include "gradus/core/parallel.hpp"
 #include "gradus/ops/ops.hpp"
 #include "gradus/tensor/factories.hpp"
+#include "same_bits.hpp"
 #include "table.hpp"
 
 using namespace gradus;
@@ -47,11 +46,6 @@ Tensors slopes(const Operation& operation, const Tensors& inputs, bool create_gr
     return zero;
   }
   return grad(y, inputs, {.grad_output = weights(y), .create_graph = create_graph, .allow_unused = true});
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
-         std::memcmp(a.raw_data(), b.raw_data(), std::size_t(a.numel()) * size_of(a.dtype())) == 0;
 }
 
 }  // namespace

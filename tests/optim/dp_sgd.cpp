@@ -3,10 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <cstring>
 
 #include "gradus/optim/sgd.hpp"
 #include "gradus/tensor.hpp"
+#include "same_bits.hpp"
 #include "thrown.hpp"
 
 using namespace gradus;
@@ -17,11 +17,6 @@ namespace {
 
 Tensor parameter(const Shape& shape, DType dtype = float64) {
   return zeros(shape, {.dtype = dtype}).requires_grad_();
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.dtype() == b.dtype() && a.shape() == b.shape() &&
-         std::memcmp(a.raw_data(), b.raw_data(), std::size_t(a.numel()) * size_of(a.dtype())) == 0;
 }
 
 Tensor numbers(const Shape& shape, std::uint64_t seed) {

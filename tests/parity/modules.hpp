@@ -1,5 +1,5 @@
 #pragma once
-// A module against what PyTorch makes of the same one, as written by modules.py.
+// Modules against what PyTorch makes of the same ones, as written by modules.py, recurrent.py and transformer.py.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -21,15 +21,61 @@ struct ModuleRow {
   std::vector<double> numbers;
 };
 
+inline void check_numbers(const std::vector<double>& received, const std::vector<double>& expected) {
+  REQUIRE(received.size() == expected.size());
+  for (std::size_t i = 0; i < received.size(); ++i) {
+    CAPTURE(i);
+    CHECK(std::abs(received[i] - expected[i]) <= 1e-10 * (1 + std::abs(expected[i])));
+  }
+}
+
+inline void check_rows(const std::vector<ModuleRow>& received, const std::vector<ModuleRow>& expected) {
+  REQUIRE(received.size() == expected.size());
+  for (std::size_t r = 0; r < expected.size(); ++r) {
+    CAPTURE(expected[r].name);
+    CHECK(received[r].name == expected[r].name);
+    CHECK(received[r].state == expected[r].state);
+    check_numbers(received[r].numbers, expected[r].numbers);
+  }
+}
+
+inline NamedTensors sorted(NamedTensors tensors) {
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  return tensors;
+}
+
+/// A row of recurrent.inc or transformer.inc: the names of the parameters, and sketches of results_of(module, inputs)
+/// and of the gradients of inputs and parameters.
+template <class M, class Results>
+ModuleRow measure_module(const std::string& name, M& module, const std::vector<Shape>& shapes, Results&& results_of) {
+  ModuleRow row{name, {}, {}};
+  module.to(float64);
+  const NamedTensors parameters = sorted(module.named_parameters());
+  std::vector<Tensor> inputs;
+  for (std::size_t k = 0; k < shapes.size(); ++k) inputs.push_back(waves(40 + int(k), shapes[k], 1.5).requires_grad_());
+  std::vector<Tensor> wanted = inputs;
+  for (auto [parameter, tensor] : parameters) {
+    tensor.set_data(waves(int(row.state.size()), tensor.shape(), 0.4));
+    row.state.push_back(parameter);
+    wanted.push_back(tensor);
+  }
+  Tensor total = zeros({}, {.dtype = float64});
+  for (const Tensor& result : results_of(module, inputs)) {
+    sketch(result, row.numbers);
+    total = total + (result * upstream(result.shape())).sum();
+  }
+  for (const Tensor& g : grad(total, wanted)) sketch(g, row.numbers);
+  return row;
+}
+
+/// Rows of modules.inc.
 inline void check_module(const ModuleRow& row, nn::Module& module, const Shape& shape) {
   module.to(float64);
-  const auto by_name = [](const auto& a, const auto& b) { return a.first < b.first; };
   const auto ends = [](const std::string& name, const char* end) {
     const std::string tail = end;
     return name.size() >= tail.size() && name.compare(name.size() - tail.size(), tail.size(), tail) == 0;
   };
-  NamedTensors state = module.state_dict();
-  std::sort(state.begin(), state.end(), by_name);
+  NamedTensors state = sorted(module.state_dict());
   std::vector<std::string> names;
   for (auto& [name, tensor] : state) {
     names.push_back(name);
@@ -40,8 +86,7 @@ inline void check_module(const ModuleRow& row, nn::Module& module, const Shape& 
   CHECK(names == row.state);
   module.load_state_dict(state);
 
-  NamedTensors parameters = module.named_parameters();
-  std::sort(parameters.begin(), parameters.end(), by_name);
+  const NamedTensors parameters = sorted(module.named_parameters());
   const Tensor x = waves(0, shape, 1.5).requires_grad_();
   std::vector<Tensor> wanted{x};
   for (const auto& [name, tensor] : parameters) wanted.push_back(tensor);
@@ -49,19 +94,13 @@ inline void check_module(const ModuleRow& row, nn::Module& module, const Shape& 
   const Tensor y = module(x);
   sketch(y, received);
   for (const Tensor& g : grad(y, wanted, {.grad_output = upstream(y.shape())})) sketch(g, received);
-  NamedTensors after = module.named_buffers();
-  std::sort(after.begin(), after.end(), by_name);
-  for (const auto& [name, tensor] : after)
+  for (const auto& [name, tensor] : sorted(module.named_buffers()))
     if (tensor.dtype() == float64) sketch(tensor, received);
   module.eval();
   const NoGrad no_grad;
   sketch(module(x), received);
 
-  REQUIRE(received.size() == row.numbers.size());
-  for (std::size_t i = 0; i < received.size(); ++i) {
-    CAPTURE(i);
-    CHECK(std::abs(received[i] - row.numbers[i]) <= 1e-10 * (1 + std::abs(row.numbers[i])));
-  }
+  check_numbers(received, row.numbers);
 }
 
 }  // namespace gradus::testing

@@ -8,6 +8,7 @@
 #include "gradus/kernels/movement.hpp"
 #include "gradus/kernels/sort.hpp"
 #include "gradus/ops/arithmetic.hpp"
+#include "gradus/ops/middle.hpp"
 #include "gradus/ops/shape.hpp"
 #include "gradus/tensor/factories.hpp"
 
@@ -19,13 +20,6 @@ using autograd::saves;
 using autograd::Step;
 
 namespace {
-
-// An axis as the middle of (outer, n, inner).
-struct Middle {
-  Index outer, n, inner;
-  Middle(const Shape& shape, std::size_t axis)
-      : outer(shape.product(0, axis)), n(shape[axis]), inner(shape.product(axis + 1, shape.size())) {}
-};
 
 void check_indices(const char* operation, const Tensor& indices, const Shape& shape, std::size_t axis) {
   if (indices.dtype() != int64)

@@ -7,6 +7,7 @@
 #include "gradus/autograd/record.hpp"
 #include "gradus/core/format.hpp"
 #include "gradus/kernels/movement.hpp"
+#include "gradus/ops/middle.hpp"
 #include "gradus/tensor/factories.hpp"
 
 namespace gradus {
@@ -19,13 +20,6 @@ using autograd::record;
 using autograd::Step;
 
 namespace {
-
-// An axis as the middle of (outer, n, inner).
-struct Middle {
-  Index outer, n, inner;
-  Middle(const Shape& shape, std::size_t axis)
-      : outer(shape.product(0, axis)), n(shape[axis]), inner(shape.product(axis + 1, shape.size())) {}
-};
 
 Tensor take(const char* operation, const Tensor& x, std::size_t axis, Index start, Index step, Index count);
 
