@@ -1,6 +1,7 @@
 #pragma once
 // What the theory predicts, as numbers in double; and activations by name, which it takes.
 #include "gradus/activations/registry.hpp"
+#include "gradus/theory/approximation.hpp"
 #include "gradus/theory/certificate.hpp"
 #include "gradus/theory/closed_moments.hpp"
 #include "gradus/theory/dead_units.hpp"
