@@ -2,43 +2,12 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "kernels/part_product.hpp"
+
 using namespace gradus;
-
-namespace {
-
-// The largest error of a product of matrices that lie in larger ones; infinite when an element around c has changed.
-template <class T>
-double error_of(bool ta, bool tb, Index m, Index n, Index k, bool add) {
-  const Index a_row = (ta ? m : k) + 3, b_row = (tb ? k : n) + 1, c_row = n + 2;
-  std::vector<T> a(std::size_t((ta ? k : m) * a_row)), b(std::size_t((tb ? n : k) * b_row)), c(std::size_t(m * c_row));
-  for (std::size_t i = 0; i < a.size(); ++i) a[i] = T(std::sin(1 + 0.7 * double(i)));
-  for (std::size_t i = 0; i < b.size(); ++i) b[i] = T(std::cos(2 + 0.3 * double(i)));
-  for (std::size_t i = 0; i < c.size(); ++i) c[i] = add || Index(i) % c_row >= n ? T(std::sin(double(i))) : T(NAN);
-  const std::vector<T> before = c;
-  kernels::thin_product(ta, tb, m, n, k, a.data(), a_row, b.data(), b_row, add, c.data(), c_row);
-  double error = 0;
-  for (Index i = 0; i < m; ++i)
-    for (Index j = 0; j < c_row; ++j) {
-      const std::size_t at = std::size_t(i * c_row + j);
-      if (j >= n) {
-        if (c[at] != before[at]) return INFINITY;
-        continue;
-      }
-      double total = add ? double(before[at]) : 0;
-      for (Index p = 0; p < k; ++p)
-        total += double(a[std::size_t(ta ? p * a_row + i : i * a_row + p)]) *
-                 double(b[std::size_t(tb ? j * b_row + p : p * b_row + j)]);
-      const double difference = std::abs(double(c[at]) - total);
-      error = difference <= error ? error : difference;  // a NaN stays
-    }
-  return error;
-}
-
-}  // namespace
 
 TEST_CASE_TEMPLATE("a thin product is the sum of products", T, float, double) {
   struct Size {
@@ -63,7 +32,10 @@ TEST_CASE_TEMPLATE("a thin product is the sum of products", T, float, double) {
             CAPTURE(k);
             CAPTURE(ta);
             CAPTURE(tb);
-            const double error = error_of<T>(ta, tb, s.m, s.n, k, add);
+            const auto product = [&](const T* a, Index a_row, const T* b, Index b_row, T* c, Index c_row) {
+              kernels::thin_product(ta, tb, s.m, s.n, k, a, a_row, b, b_row, add, c, c_row);
+            };
+            const double error = testing::error_of_part<T>(ta, tb, s.m, s.n, k, add ? 1 : 0, product);
             CHECK(error < (sizeof(T) == 4 ? 5e-6 : 1e-14) * std::sqrt(double(k)));
           }
   CHECK(tried > 4000);
