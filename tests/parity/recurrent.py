@@ -5,30 +5,16 @@
 
 Element i of parameter k, in the order of names, is 0.4 sin(1 + 2.3 k + 0.9 i + 0.37 (i mod 7)), float64; of input k (x, then the
 states) the same with k + 40 and 1.5 for 0.4. A row holds a name, the names of the parameters and the numbers of
-tests/parity/functions.py: for each result (output, then states), then for the gradients of all inputs, then parameters, the sums of
+tests/parity/sketch.py: for each result (output, then states), then for the gradients of all inputs, then parameters, the sums of
 elements times cos(0.5 + j + 1.1 i) for j = 0, 1, 2; the gradient of each result has elements cos(0.2 + 0.8 i).
 tests/nn/parity_recurrent.cpp computes the same.
 """
-import math
-
 import torch
 from torch import nn
 
+from sketch import numbers, sketch, upstream
+
 torch.set_default_dtype(torch.float64)
-
-
-def numbers(k, shape, scale):
-    i = torch.arange(math.prod(shape), dtype=torch.float64)
-    return (scale * torch.sin(1 + 2.3 * k + 0.9 * i + 0.37 * (i % 7))).reshape(shape)
-
-
-def sketch(x):
-    i = torch.arange(x.numel(), dtype=torch.float64)
-    return [float((x.reshape(-1) * torch.cos(0.5 + j + 1.1 * i)).sum()) for j in range(3)]
-
-
-def upstream(x):
-    return torch.cos(0.2 + 0.8 * torch.arange(x.numel(), dtype=torch.float64)).reshape(x.shape)
 
 
 def flat(results):

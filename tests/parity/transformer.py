@@ -5,26 +5,16 @@
 
 Element i of parameter k, in the order of names, is 0.4 sin(1 + 2.3 k + 0.9 i + 0.37 (i mod 7)), float64; of input k the same
 with k + 40 and 1.5 for 0.4; token i is (3 i + 1) mod 7. Dropout is off. A row holds a name, the names of the parameters and the
-numbers of tests/parity/functions.py: for the output and the gradients of all inputs, then parameters, the sums of elements times
+numbers of tests/parity/sketch.py: for the output and the gradients of all inputs, then parameters, the sums of elements times
 cos(0.5 + j + 1.1 i) for j = 0, 1, 2; the gradient of the output has elements cos(0.2 + 0.8 i).
 tests/nn/parity_transformer.cpp computes the same.
 """
-import math
-
 import torch
 from torch import nn
 
+from sketch import numbers, sketch, upstream
+
 torch.set_default_dtype(torch.float64)
-
-
-def numbers(k, shape, scale):
-    i = torch.arange(math.prod(shape), dtype=torch.float64)
-    return (scale * torch.sin(1 + 2.3 * k + 0.9 * i + 0.37 * (i % 7))).reshape(shape)
-
-
-def sketch(x):
-    i = torch.arange(x.numel(), dtype=torch.float64)
-    return [float((x.reshape(-1) * torch.cos(0.5 + j + 1.1 * i)).sum()) for j in range(3)]
 
 
 def case(name, module, shapes, function):
@@ -34,9 +24,8 @@ def case(name, module, shapes, function):
             parameter.copy_(numbers(k, parameter.shape, 0.4))
     inputs = [numbers(40 + k, shape, 1.5).requires_grad_() for k, shape in enumerate(shapes)]
     y = function(module, *inputs)
-    i = torch.arange(y.numel(), dtype=torch.float64)
     wanted = inputs + [parameter for _, parameter in parameters]
-    grads = torch.autograd.grad(y, wanted, torch.cos(0.2 + 0.8 * i).reshape(y.shape))
+    grads = torch.autograd.grad(y, wanted, upstream(y))
     row = sum((sketch(t.detach()) for t in [y, *grads]), [])
     print('{"%s",\n {%s},\n {%s}},' % (name, ", ".join('"%s"' % n for n, _ in parameters), ",\n  ".join(repr(v) for v in row)))
 
