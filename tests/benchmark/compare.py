@@ -7,8 +7,8 @@
 Times are medians of the rounds' medians, in ms per step; "ratio" is gradus's time by libtorch's, so that less is better, and
 "quiet" the ratio of the best p10 of all rounds, which other work on the machine disturbs less; "cpu" is that of the CPU time, which it hardly
 disturbs, and says something about one thread only (waiting threads spin). libtorch runs at its
-best settings and, where images come in two layouts, in the faster one; gradus has no settings, but both get the faster of
-OpenBLAS's kernels. "of limit" is gradus's rate as a share of what the
+best settings: each workload with OpenBLAS's own choice of kernels and with its AVX2 kernels, and where images come in two layouts in both;
+"setting" names the fastest. gradus has no settings, and runs with OpenBLAS's own choice. "of limit" is gradus's rate as a share of what the
 machine gave in the same run: of a product of 1024 x 1024 matrices (G), or of a sum of two arrays in memory (M). It can be above 1:
 an algorithm needs fewer operations than the textbook's, or arrays stay in the cache.
 """
@@ -23,18 +23,18 @@ import sys
 import tempfile
 
 
-def gradus_environment(threads, kernels):
-    """OpenBLAS takes the kernels that it would choose itself (""), or those of a given processor."""
+def gradus_environment(threads):
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
     environment.pop("OPENBLAS_CORETYPE", None)
-    if kernels:
-        environment["OPENBLAS_CORETYPE"] = kernels
     return environment
 
 
 def libtorch_environment(threads, kernels):
-    """OpenBLAS's OpenMP build, vectors as wide as the machine's, a malloc that keeps large blocks."""
-    environment = gradus_environment(threads, kernels)
+    """OpenBLAS's OpenMP build, vectors as wide as the machine's, a malloc that keeps large blocks; OpenBLAS's own choice of kernels, or
+    those named."""
+    environment = gradus_environment(threads)
+    if kernels:
+        environment["OPENBLAS_CORETYPE"] = kernels
     openblas = "/usr/lib/x86_64-linux-gnu/openblas-openmp"
     if pathlib.Path(openblas).is_dir():
         environment["LD_LIBRARY_PATH"] = openblas
@@ -45,33 +45,23 @@ def libtorch_environment(threads, kernels):
     return environment
 
 
-def faster_kernels(libtorch, arguments):
-    """OpenBLAS's own choice, or its AVX2 kernels, which are the faster ones on some processors with AVX-512."""
-    seconds = {}
-    for kernels in ("", "Haswell"):
-        libtorch.kernels = kernels
-        libtorch.measure("limits", 1, arguments)
-        seconds[kernels] = libtorch.runs["limits", 1][-1]["cpu_ms"]
-    return min(seconds, key=seconds.get)
-
-
 class Side:
-    """One of the two programs, and its runs so far by (workload, threads)."""
+    """One of the two programs, and its runs so far by (workload and setting, threads)."""
 
-    def __init__(self, program, environment):
+    def __init__(self, program):
         if not program.exists():
             sys.exit(f"{program} is not there; configure with -DGRADUS_BENCHMARK_LIBTORCH=ON and build")
-        self.program, self.environment, self.kernels, self.runs = program, environment, "", {}
+        self.program, self.runs = program, {}
         self.known = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
 
-    def measure(self, workload, threads, arguments):
+    def measure(self, workload, threads, environment, arguments, setting=""):
         with tempfile.NamedTemporaryFile("r", suffix=".json") as file:
             command = [self.program, "--workload", workload, "--threads", threads, "--seconds", arguments.seconds,
                        "--json", file.name]
-            subprocess.run([str(part) for part in command], env=self.environment(threads, self.kernels), check=True,
+            subprocess.run([str(part) for part in command], env=environment, check=True,
                            stdout=subprocess.DEVNULL)
             run = json.loads(file.readline())
-        self.runs.setdefault((workload, threads), []).append(run)
+        self.runs.setdefault((setting or workload, threads), []).append(run)
         if arguments.json:
             with arguments.json.open("a") as file:
                 file.write(json.dumps(run) + "\n")
@@ -95,9 +85,9 @@ def share_of_limit(gradus, workload, threads):
     return "-"
 
 
-def rows_of(gradus, libtorch, workload, forms, threads):
+def rows_of(gradus, libtorch, workload, settings, threads):
     """The row of a workload, and those of its further numbers; with the ratio of the first."""
-    best = min(forms, key=lambda form: libtorch.median(form, threads))
+    best = min(settings, key=lambda setting: libtorch.median(setting, threads))
     ours, theirs = gradus.median(workload, threads), libtorch.median(best, threads)
     fields = ["median_ms"] + [field for field in gradus.runs[workload, threads][0]
                               if field.endswith("ns_per_op") or field == "ms_per_eval"
@@ -114,7 +104,7 @@ def rows_of(gradus, libtorch, workload, forms, threads):
             cells += [share_of_limit(gradus, workload, threads),
                       " / ".join(f"{side.median(name, threads, 'peak_rss_mib'):.0f}" for side, name in both),
                       " / ".join(f"{side.median(name, threads, 'startup_ms'):.0f}" for side, name in both),
-                      best.removeprefix(workload).removeprefix("_")]
+                      best.removeprefix(workload).removeprefix("_").strip()]
         else:
             cells += [""] * 6
         rows.append("| " + " | ".join(cells) + " |")
@@ -133,8 +123,8 @@ def main():
     arguments = parser.parse_args()
 
     programs = arguments.build / "tests/benchmark"
-    gradus = Side(programs / "gradus_benchmark", gradus_environment)
-    libtorch = Side(programs / "torch_benchmark", libtorch_environment)
+    gradus = Side(programs / "gradus_benchmark")
+    libtorch = Side(programs / "torch_benchmark")
     workloads = arguments.workloads or [name for name in gradus.known if name in libtorch.known and name != "limits"]
     for name in workloads:
         if name not in gradus.known or name not in libtorch.known:
@@ -146,27 +136,26 @@ def main():
         lines.append(line)
         print(line, flush=True)
 
-    show("| workload | threads | gradus ms | libtorch ms | ratio | quiet | cpu | of limit | RSS MiB | start ms | layout |")
+    show("| workload | threads | gradus ms | libtorch ms | ratio | quiet | cpu | of limit | RSS MiB | start ms | setting |")
     show("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
-    gradus.kernels = libtorch.kernels = faster_kernels(libtorch, arguments)
     for threads in arguments.threads:
         ratios = []
         for _ in range(3):
-            gradus.measure("limits", threads, arguments)
+            gradus.measure("limits", threads, gradus_environment(threads), arguments)
         for workload in workloads:
-            forms = [form for form in (workload, workload + "_cl") if form in libtorch.known]
+            settings = {f"{form} {kernels}": (form, kernels) for form in (workload, workload + "_cl") if form in libtorch.known
+                        for kernels in ("", "Haswell")}
             for _ in range(arguments.rounds):
-                gradus.measure(workload, threads, arguments)
-                for form in forms:
-                    libtorch.measure(form, threads, arguments)
-            ratio, rows = rows_of(gradus, libtorch, workload, forms, threads)
+                gradus.measure(workload, threads, gradus_environment(threads), arguments)
+                for setting, (form, kernels) in settings.items():
+                    libtorch.measure(form, threads, libtorch_environment(threads, kernels), arguments, setting)
+            ratio, rows = rows_of(gradus, libtorch, workload, settings, threads)
             ratios.append(ratio)
             for row in rows:
                 show(row)
         show(f"| geometric mean of {len(ratios)} | {threads} | | | {math.prod(ratios) ** (1 / len(ratios)):.2f} "
              "| | | | | | |")
-        limits = (f"{gradus.best('limits', threads, 'gflops'):.0f} GFLOP/s, {gradus.best('limits', threads, 'gbs'):.1f} GB/s; "
-                  f"OpenBLAS kernels: {gradus.kernels or 'its choice'}")
+        limits = f"{gradus.best('limits', threads, 'gflops'):.0f} GFLOP/s, {gradus.best('limits', threads, 'gbs'):.1f} GB/s"
         show(f"| limits: {limits} | {threads} | | | | | | | | | |")
     if arguments.markdown:
         arguments.markdown.write_text("\n".join(lines) + "\n")
