@@ -7,8 +7,9 @@
 // epsilon near 3.0 and 2.6 by the two bounds; norms that are larger for ELU than for ReLU, though both have slopes of at most 1; and
 // accuracies that depend more on the clipping norm than on the activation.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <ctime>
+#include <functional>
 #include <map>
 
 #include <fmt/format.h>
@@ -169,29 +170,33 @@ void one_step(lab::Run& run, lab::Claim& e10, const Task& task) {
   e10.measured("variance of the noise in the mean gradient: (sigma C / batch)^2", predicted, variance, predicted * std::sqrt(2 / n));
 }
 
-double seconds_of(const std::function<void()>& step) {
-  const auto start = std::chrono::steady_clock::now();
+double cpu_seconds_of(const std::function<void()>& step) {
+  const std::clock_t start = std::clock();
   step();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return double(std::clock() - start) / CLOCKS_PER_SEC;
 }
 
-// Interleaved, and the quickest of each: other programs only add time.
+// On one thread, interleaved, in the processor's time: what other programs do to the clock on the wall is not the question.
 void price(lab::Run& run, lab::Claim& e10, const Task& task) {
   nn::Sequential net = network(task, "elu");
   const data::Batch batch{task.train.x.slice(0, 0, 256), task.train.y.slice(0, 0, 256)};
   optim::SGD plain{net.parameters(), {.lr = 1e-6}};
   optim::DPSGD noisy{net.named_parameters(), {.lr = 1e-6, .expected_batch_size = 256, .seed = 1}};
-  double ordinary = 1e9, with_privacy = 1e9;
+  const int threads = num_threads();
+  set_num_threads(1);
+  std::vector<double> ordinary, with_privacy;
   for (int i = 0; i < run.pick(60, 10); ++i) {
-    ordinary = std::min(ordinary, seconds_of([&] {
+    ordinary.push_back(cpu_seconds_of([&] {
       plain.zero_grad();
       mean_loss(net(batch.x), batch.y).backward();
       plain.step();
     }));
-    with_privacy = std::min(with_privacy, seconds_of([&] { (void)train::private_step(net, noisy, batch); }));
+    with_privacy.push_back(cpu_seconds_of([&] { (void)train::private_step(net, noisy, batch); }));
   }
-  run.say(fmt::format("A private step of 256 samples takes {:.2g} ms, an ordinary one {:.2g} ms.", 1e3 * with_privacy, 1e3 * ordinary));
-  e10.report("time of a private step over that of an ordinary one (the quickest of each)", with_privacy / ordinary);
+  set_num_threads(threads);
+  const double one = report::median(ordinary), other = report::median(with_privacy);
+  run.say(fmt::format("A private step of 256 samples takes {:.2g} ms of the processor's time, an ordinary one {:.2g} ms.", 1e3 * other, 1e3 * one));
+  e10.report("time of a private step over that of an ordinary one (medians)", other / one);
 }
 
 // -- slopes and norms
