@@ -402,8 +402,8 @@ int main(int argc, char** argv) {
                "is a ReLU network's output; "
                "its squared loss is piecewise quadratic in each layer's weights, with Gauss-Newton curvature that is not 0 (L'' = 1 for w "
                "> 0) and slopes that jump at the "
-               "kinks. Smooth is not convex: for t = 1 GELU has L'' < 0 on (-1.38, 0.33), from where Newton's method diverges or climbs a "
-               "maximum. "
+               "kinks. Smooth is not convex: for t = 1 GELU has L'' < 0 on (-1.38, 0.33), where Newton's step goes uphill: to a "
+               "maximum, to infinity, or to the minimum by chance. "
                "Measured on digits: " +
                    empirical + ".")
         .figure("scalar");
