@@ -26,7 +26,8 @@
 namespace gradus::activations {
 
 // Unqualified calls in the templates find these for plain numbers; for batches, argument-dependent lookup finds theirs.
-using simd::abs, simd::copysign, simd::exp, simd::expm1, simd::exp_power, simd::fma, simd::gaussian_tail,
+using simd::abs, simd::copysign, simd::exp, simd::expm1, simd::exp_of_negative, simd::exp_power,
+    simd::exp_power_of_negative, simd::fma, simd::gaussian_tail,
     simd::log1p_unit, simd::max, simd::min;
 using simd::polynomial, simd::product, simd::product_error, simd::scale, simd::select, simd::sigmoid, simd::sign,
     simd::tanh, simd::tanh_completed;

@@ -10,9 +10,9 @@ struct Sigmoid {
   std::vector<double> kinks() const { return {}; }
 
   template <class V> V f(const V& x) const { return sigmoid(x); }
-  template <class V> V df(const V& x) const { return Logistic<V>(exp(-abs(x))).slope(); }
+  template <class V> V df(const V& x) const { return Logistic<V>(exp_of_negative(-abs(x))).slope(); }
   template <class V> V d2f(const V& x) const {
-    const Logistic<V> s(exp(-abs(x)));
+    const Logistic<V> s(exp_of_negative(-abs(x)));
     const V left = s.slope() * s.tilt();
     return select(x < V(0), left, -left);
   }

@@ -264,6 +264,11 @@ template <class T> inline Power<Batch<T>> exp_power(const Batch<T>& x) {
   const auto [n, r] = reduce_exp(exp_clamped(x));
   return {expm1_reduced(r), n};
 }
+/// The same for x <= 0, of which one end alone needs care: a twentieth of a logistic function's time.
+template <class T> inline Power<Batch<T>> exp_power_of_negative(const Batch<T>& x) {
+  const auto [n, r] = reduce_exp(max(Batch<T>(tables::Constants<T>::exp_low), x));
+  return {expm1_reduced(r), n};
+}
 /// e^(head + tail): the error of a large head would be an error of as many last places in the power.
 /// The first for a head between exp_low and exp_high, the second for all.
 template <class T> inline Power<Batch<T>> exp_power_within(const TwoPart<Batch<T>>& x) {
@@ -274,6 +279,7 @@ template <class T> inline Power<Batch<T>> exp_power(const TwoPart<Batch<T>>& x) 
   return exp_power_within(TwoPart<Batch<T>>{exp_clamped(x.head), x.tail});
 }
 template <std::floating_point T> inline Power<T> exp_power(T x) { return {std::exp(x)}; }
+template <std::floating_point T> inline Power<T> exp_power_of_negative(T x) { return {std::exp(x)}; }
 template <std::floating_point T> inline Power<T> exp_power_within(const TwoPart<T>& x) {
   const T power = std::exp(x.head);
   return {power == 0 ? power : power + power * x.tail};
@@ -307,6 +313,9 @@ template <class T> inline Batch<T> rsqrt(const Batch<T>& x) { return Batch<T>(1)
 // Exponentials and logarithms.
 
 template <class T> inline Batch<T> exp(const Batch<T>& x) { return exp_power(x).value(); }
+
+/// e^x for x <= 0, the same bits.
+template <class V> inline V exp_of_negative(const V& x) { return exp_power_of_negative(x).value(); }
 
 /// e^x - 1, of full relative accuracy near 0.
 template <class T> inline Batch<T> expm1(const Batch<T>& x) {
@@ -451,7 +460,7 @@ template <class T> inline Batch<T> tanh(const Batch<T>& x) {
 
 /// 1 / (1 + e^-x), with relative accuracy as x falls.
 template <class V> inline V sigmoid(const V& x) {
-  const V e = exp(-abs(x));
+  const V e = exp_of_negative(-abs(x));
   return select(x < V(0), e, V(1)) / (V(1) + e);
 }
 
