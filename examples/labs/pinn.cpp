@@ -32,6 +32,8 @@ using gradus::report::Figure;
 using gradus::report::Table;
 using lab::column;
 using lab::derivative;
+using lab::grid_line;
+using lab::pairs;
 using lab::relative_error;
 using lab::Verdict;
 
@@ -42,13 +44,6 @@ constexpr double pi = std::numbers::pi;
 // -- points, in float64
 
 Tensor midpoints(Index count) { return ((arange(0.0, double(count), 1.0, {.dtype = float64}) + 0.5) / double(count)).reshape({count, 1}); }
-Tensor grid_line(double low, double high, Index count) { return linspace(low, high, count, {.dtype = float64}).reshape({count, 1}); }
-
-// All pairs of the elements of two columns: (N, 1), (M, 1) -> (N M, 2).
-Tensor pairs(const Tensor& a, const Tensor& b) {
-  const Index n = a.size(0), m = b.size(0);
-  return cat({a.expand({n, m}).reshape({n * m, 1}), b.reshape({1, m}).expand({n, m}).reshape({n * m, 1})}, 1);
-}
 
 // The edges of the unit square.
 Tensor edges(Index count) {
@@ -233,34 +228,13 @@ void less_smooth(lab::Run& run, lab::Claim& g12) {
   g12.at_most("Poisson, 1-D, ReLU, by the energy in place of the residual: relative error", 0.05, relative_error(u(test), bump(test)));
 }
 
-// -- Burgers' equation, u_t + u u_x = nu u_xx on [-1, 1] x [0, 1] with u(x, 0) = -sin pi x and u(+-1, t) = 0
+// -- Burgers' equation
 
-struct Reference {
-  Tensor points, values;  // (N, 2): x, t; (N, 1)
-  std::string source;
-};
-
-Reference exact_burgers(double nu) {
-  const Tensor points = pairs(grid_line(-1, 1, 101), grid_line(0.02, 1, 50));
-  std::vector<double> values;
-  for (Index i = 0; i < points.size(0); ++i) values.push_back(theory::burgers_sine(points.data<double>()[2 * i], points.data<double>()[2 * i + 1], nu).u);
-  return {points, from_vector(values, {points.size(0), 1}), "Cole and Hopf's solution"};
-}
-
-Reference stored_burgers(const std::string& path) {
+lab::Reference stored_burgers(const std::string& path) {
   Tensor x, t, u;
   for (const auto& [name, array] : data::load_npz(path)) (name == "x" ? x : name == "t" ? t : u) = array;
   return {pairs(x, t), u.reshape({u.numel(), 1}), "burgers_shock"};
 }
-
-struct Burgers {
-  nn::Sequential net;
-  // -sin pi x at t = 0 and 0 at x = +-1, whatever the network says.
-  Tensor operator()(const Tensor& points) {
-    const Tensor x = column(points, 0), t = column(points, 1);
-    return t * (1 - x * x) * net(cat({x, 2 * t - 1}, 1)) - sin(pi * x);
-  }
-};
 
 void burgers(lab::Run& run, lab::Claim& g12) {
   run.section("Burgers' equation");
@@ -268,9 +242,9 @@ void burgers(lab::Run& run, lab::Claim& g12) {
   const double nu = run.pick(0.01, 0.1) / pi;
   const auto path = run.data("pinn/burgers_shock.npz");
   if (!run.quick() && !path) run.skip("the stored solution of Burgers' equation", "--data has no pinn/burgers_shock.npz; Cole and Hopf's solution stands in");
-  const Reference exact = exact_burgers(nu), reference = path && !run.quick() ? stored_burgers(path->string()) : exact;
+  const lab::Reference exact = lab::exact_burgers(nu), reference = path && !run.quick() ? stored_burgers(path->string()) : exact;
   if (path) {
-    const Reference stored = stored_burgers(path->string());
+    const lab::Reference stored = stored_burgers(path->string());
     double apart = 0;
     for (Index i = 0; i < stored.points.size(0); i += 97) {
       const double* at = stored.points.data<double>() + 2 * i;
@@ -280,18 +254,10 @@ void burgers(lab::Run& run, lab::Claim& g12) {
   }
 
   manual_seed(run.seed());
-  Burgers u{models::pinn_mlp(2, 1, {.hidden = run.pick<std::vector<Index>>({32, 32, 32, 32}, {20, 20, 20})})};
-  u.net.to(float64);
-  // Half of the points near x = 0, where the front will be.
-  const Index half = run.pick<Index>(1000, 200);
-  const TensorOptions in_double{.dtype = float64};
-  const Tensor places = cat({uniform({half, 1}, -1, 1, in_double), clamp(0.1 * randn({half, 1}, in_double), -1, 1)}, 0);
-  const Tensor points = cat({places, rand({2 * half, 1}, in_double)}, 1).requires_grad_();
+  lab::BurgersNet u(run.pick<std::vector<Index>>({32, 32, 32, 32}, {20, 20, 20}), "tanh");
   std::vector<double> steps, errors;
-  lab::minimise(run, u.net, [&] {
-    const Tensor value = u(points), slope = derivative(value, points), along = column(slope, 0);
-    return square(column(slope, 1) + value * along - nu * column(derivative(along, points), 0)).mean();
-  }, run.pick<lab::Training>({.adam = 1000, .lbfgs = 4000}, {.adam = 100, .lbfgs = 200}), [&](Index step) {
+  const lab::Training training = run.pick<lab::Training>({.adam = 1000, .lbfgs = 4000}, {.adam = 100, .lbfgs = 200});
+  lab::learn_burgers(run, u, nu, run.pick<Index>(2000, 400), training, [&](Index step) {
     if (!steps.empty() && double(step) < steps.back() + 100) return;
     const NoGrad no_grad;
     steps.push_back(double(step) + 1);

@@ -1,11 +1,14 @@
 #include "pde.hpp"
 
-#include <algorithm>
+#include <numbers>
 
 #include <gradus/autograd/backward.hpp>
 #include <gradus/autograd/mode.hpp>
+#include <gradus/models/pinn_mlp.hpp>
 #include <gradus/ops/ops.hpp>
 #include <gradus/optim.hpp>
+#include <gradus/tensor/factories.hpp>
+#include <gradus/theory/pde.hpp>
 
 #include "lab.hpp"
 
@@ -44,6 +47,44 @@ void minimise(const Run& run, nn::Module& net, const std::function<Tensor()>& lo
     });
     if (optimizer.iterations() == before) break;  // no step lowers the loss any more
   }
+}
+
+Tensor grid_line(double low, double high, Index count) { return linspace(low, high, count, {.dtype = float64}).reshape({count, 1}); }
+
+
+Tensor pairs(const Tensor& a, const Tensor& b) {
+  const Index n = a.size(0), m = b.size(0);
+  return cat({a.expand({n, m}).reshape({n * m, 1}), b.reshape({1, m}).expand({n, m}).reshape({n * m, 1})}, 1);
+}
+
+Reference exact_burgers(double nu) {
+  const Tensor points = pairs(grid_line(-1, 1, 101), grid_line(0.02, 1, 50));
+  std::vector<double> values;
+  for (Index i = 0; i < points.size(0); ++i) values.push_back(theory::burgers_sine(points.data<double>()[2 * i], points.data<double>()[2 * i + 1], nu).u);
+  return {points, from_vector(values, {points.size(0), 1}), "Cole and Hopf's solution"};
+}
+
+BurgersNet::BurgersNet(const std::vector<Index>& hidden, const std::string& activation)
+    : net(models::pinn_mlp(2, 1, {.hidden = hidden, .activation = activation})) {
+  net.to(float64);
+}
+
+Tensor BurgersNet::operator()(const Tensor& points) {
+  const Tensor x = column(points, 0), t = column(points, 1);
+  return t * (1 - x * x) * net(cat({x, 2 * t - 1}, 1)) - sin(std::numbers::pi * x);
+}
+
+void learn_burgers(const Run& run, BurgersNet& u, double nu, Index points, const Training& training,
+                   const std::function<void(Index)>& watch) {
+  const TensorOptions in_double{.dtype = float64};
+  const Index half = points / 2;
+  const Tensor x = cat({uniform({half, 1}, -1, 1, in_double), clamp(0.1 * randn({half, 1}, in_double), -1, 1)}, 0);
+  const Tensor at = cat({x, rand({2 * half, 1}, in_double)}, 1).requires_grad_();
+  const auto loss = [&] {
+    const Tensor value = u(at), slope = derivative(value, at), along = column(slope, 0);
+    return square(column(slope, 1) + value * along - nu * column(derivative(along, at), 0)).mean();
+  };
+  minimise(run, u.net, loss, training, watch);
 }
 
 double relative_error(const Tensor& found, const Tensor& exact) {
