@@ -1,8 +1,8 @@
 // How strong must a penalty on the gradient be, for which activation?
 //
 // Double backpropagation (Drucker and Le Cun 1992) adds R = |dL/dx|^2 / 2 to a loss; its gradient for the weights needs second derivatives
-// of the activation. First one unit: dR/dw by differentiating twice, beside the theory, and the strength that it asks for. Then networks on real
-// digits: second-order gradients beside finite differences, the size of dR/dW, and training with the penalty. The derivations are in
+// of the activation. First one unit: dR/dw by differentiating twice, beside the theory, and the strength that it asks for. Then networks on
+// real digits: second-order gradients beside finite differences, the size of dR/dW, and training with the penalty. The derivations are in
 // docs/labs/double_backprop.md. Takes a minute. What you should see: a ReLU whose penalty has a gradient although f'' is 0; ELU that needs
 // less strength than ReLU unless the data is biased upwards; and tanh that mostly needs more.
 #include <algorithm>
@@ -48,8 +48,8 @@ Tensor penalty_slopes(const std::string& name, double bias, const Tensor& x) {
 void one_unit(lab::Run& run, lab::Claim& e3) {
   run.section("One unit: the strength for |lambda dR/dw| = 1");
   const Index batches = run.pick<Index>(100, 40), draws = run.pick<Index>(20000, 4000);
-  Table table({"bias of the data", "activation", Column("lambda, mean over the batch").significant(5), Column("lambda, rms over samples").significant(5),
-               Column("samples with a gradient, %").fixed(1)});
+  Table table({"bias of the data", "activation", Column("lambda, mean over the batch").significant(5),
+               Column("lambda, rms over samples").significant(5), Column("samples with a gradient, %").fixed(1)});
   for (const double bias : biases)
     for (const std::string& name : names) {
       run.check_interrupt();
@@ -69,18 +69,21 @@ void one_unit(lab::Run& run, lab::Claim& e3) {
     }
   run.table(table);
   for (const double bias : biases)
-    e3.equal(fmt::format("relu, bias {:+g}: E dR/dw is the share of active inputs, Phi(bias), and not 0", bias), theory::normal_cdf(bias), predicted("relu", bias).mean_gradient,
-             {.absolute = 1e-12});
+    e3.equal(fmt::format("relu, bias {:+g}: E dR/dw is the share of active inputs, Phi(bias), and not 0", bias), theory::normal_cdf(bias),
+             predicted("relu", bias).mean_gradient, {.absolute = 1e-12});
 
   const auto mean_of = [](const char* name, double bias) { return predicted(name, bias).lambda_mean; };
   const auto rms_of = [](const char* name, double bias) { return predicted(name, bias).lambda_rms; };
   for (const double bias : {-1.0, 0.0})
-    e3.holds(fmt::format("bias {:+g}: elu needs a smaller lambda than relu, by mean and by rms", bias), mean_of("elu", bias) < mean_of("relu", bias) && rms_of("elu", bias) < rms_of("relu", bias));
+    e3.holds(fmt::format("bias {:+g}: elu needs a smaller lambda than relu, by mean and by rms", bias),
+             mean_of("elu", bias) < mean_of("relu", bias) && rms_of("elu", bias) < rms_of("relu", bias));
   e3.holds("bias +1: elu needs a larger lambda than relu by the mean; by the rms the two differ by less than 1 %",
            mean_of("elu", 1) > mean_of("relu", 1) && std::fabs(rms_of("elu", 1) / rms_of("relu", 1) - 1) < 0.01);
   for (const double bias : {0.0, 1.0})
-    e3.holds(fmt::format("bias {:+g}: tanh needs a larger lambda than relu, by mean and by rms", bias), mean_of("tanh", bias) > mean_of("relu", bias) && rms_of("tanh", bias) > rms_of("relu", bias));
-  e3.holds("bias -1: tanh needs a smaller lambda than relu, by mean and by rms", mean_of("tanh", -1) < mean_of("relu", -1) && rms_of("tanh", -1) < rms_of("relu", -1));
+    e3.holds(fmt::format("bias {:+g}: tanh needs a larger lambda than relu, by mean and by rms", bias),
+             mean_of("tanh", bias) > mean_of("relu", bias) && rms_of("tanh", bias) > rms_of("relu", bias));
+  e3.holds("bias -1: tanh needs a smaller lambda than relu, by mean and by rms",
+           mean_of("tanh", -1) < mean_of("relu", -1) && rms_of("tanh", -1) < rms_of("relu", -1));
 
   Figure figure("The strength that brings |lambda dR/dw| to 1, for inputs N(bias, 1)");
   auto& means = figure.panel("mean over the batch").x_label("bias").y_label("lambda").log_y();
@@ -161,7 +164,8 @@ std::map<std::string, double> strengths(lab::Run& run, lab::Claim& e3, const dat
   run.section("Networks at the same starting weights: the strength with which penalty and loss pull alike");
   std::map<std::string, std::vector<double>> lambdas;
   std::map<std::string, double> result;
-  Table table({"activation", Column("lambda").significant(4), Column("standard error").significant(2), Column("minus relu").significant(3), "95 % interval"});
+  Table table({"activation", Column("lambda").significant(4), Column("standard error").significant(2), Column("minus relu").significant(3),
+               "95 % interval"});
   const Index seeds = run.pick<Index>(20, 6);
   for (const std::string& name : names)
     for (Index seed = 0; seed < seeds; ++seed) {
@@ -172,8 +176,10 @@ std::map<std::string, double> strengths(lab::Run& run, lab::Claim& e3, const dat
     }
   for (const std::string& name : names) {
     const report::Interval d = report::paired_difference_interval(lambdas[name], lambdas["relu"]);
-    table.row({name, report::mean(lambdas[name]), report::standard_error(lambdas[name]), d.center, name == "relu" ? std::string() : fmt::format("{:+.3f} to {:+.3f}", d.lower, d.upper)});
-    e3.report(fmt::format("digits, {}: |dL/dW| / |dR/dW| at the start", name), report::mean(lambdas[name]), report::standard_error(lambdas[name]));
+    table.row({name, report::mean(lambdas[name]), report::standard_error(lambdas[name]), d.center,
+               name == "relu" ? std::string() : fmt::format("{:+.3f} to {:+.3f}", d.lower, d.upper)});
+    e3.report(fmt::format("digits, {}: |dL/dW| / |dR/dW| at the start", name), report::mean(lambdas[name]),
+              report::standard_error(lambdas[name]));
     result[name] = report::mean(lambdas[name]);
   }
   run.table(table);
@@ -184,7 +190,8 @@ struct Outcome {
   double accuracy, slope;  // on test samples: share right, and the root mean square of |dL/dx|
 };
 
-Outcome train_with(lab::Run& run, const std::string& name, double lambda, const data::Dataset& train, const data::Dataset& test, std::uint64_t seed) {
+Outcome train_with(lab::Run& run, const std::string& name, double lambda, const data::Dataset& train, const data::Dataset& test,
+                   std::uint64_t seed) {
   nn::Sequential net = network(name, seed);
   optim::Adam optimizer{net.parameters(), {.lr = 3e-3}};
   data::DataLoader loader{train, {.batch_size = 128, .shuffle = true, .seed = seed}};
@@ -205,7 +212,8 @@ void training(lab::Run& run, lab::Claim& e3, const data::Dataset& digits, const 
   run.section("Training with the penalty");
   const auto [train, test] = data::split(digits, {.test_fraction = 0.3, .stratify = true, .seed = 1});
   const Index seeds = run.pick<Index>(5, 2);
-  Table table({"activation", "lambda", Column("test accuracy, %").fixed(2), Column("standard error").fixed(2), Column("rms |dL/dx|, test").significant(3), Column("standard error").significant(2)});
+  Table table({"activation", "lambda", Column("test accuracy, %").fixed(2), Column("standard error").fixed(2),
+               Column("rms |dL/dx|, test").significant(3), Column("standard error").significant(2)});
   for (const std::string& name : names) {
     std::map<bool, std::vector<double>> accuracy, slope;
     for (const bool with : {false, true})
@@ -215,11 +223,13 @@ void training(lab::Run& run, lab::Claim& e3, const data::Dataset& digits, const 
         slope[with].push_back(o.slope);
       }
     for (const bool with : {false, true})
-      table.row({name, with ? fmt::format("{:.3g}", strength.at(name)) : std::string("0"), report::mean(accuracy[with]), report::standard_error(accuracy[with]), report::mean(slope[with]),
-                 report::standard_error(slope[with])});
-    e3.at_most(name + ": rms |dL/dx| on test digits with the penalty, below that without", report::mean(slope[false]), report::mean(slope[true]));
+      table.row({name, with ? fmt::format("{:.3g}", strength.at(name)) : std::string("0"), report::mean(accuracy[with]),
+                 report::standard_error(accuracy[with]), report::mean(slope[with]), report::standard_error(slope[with])});
+    e3.at_most(name + ": rms |dL/dx| on test digits with the penalty, below that without", report::mean(slope[false]),
+               report::mean(slope[true]));
     const report::Interval d = report::paired_difference_interval(accuracy[true], accuracy[false]);
-    e3.report(name + ": test accuracy with the penalty minus without, points", d.center, (d.upper - d.lower) / 2, "half of the 95 % interval");
+    e3.report(name + ": test accuracy with the penalty minus without, points", d.center, (d.upper - d.lower) / 2,
+              "half of the 95 % interval");
   }
   run.table(table);
 }
@@ -229,17 +239,23 @@ void training(lab::Run& run, lab::Claim& e3, const data::Dataset& digits, const 
 int main(int argc, char** argv) {
   lab::Lab lab("double_backprop", "Double backpropagation", "How strong must a penalty on the gradient be, for which activation?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& e3 = run.claim("E3", "The gradient of |dL/dx|^2 / 2 depends on f'', which is 0 for ReLU, so its signal is sparse or unstable; for the same effect, a given size of "
-                                     "|lambda dR/dW|, ELU and tanh need a smaller lambda than ReLU.");
+    lab::Claim& e3 = run.claim("E3",
+                               "The gradient of |dL/dx|^2 / 2 depends on f'', which is 0 for ReLU, so its signal is sparse or unstable; "
+                               "for the same effect, a given size of "
+                               "|lambda dR/dW|, ELU and tanh need a smaller lambda than ReLU.");
     one_unit(run, e3);
     const data::Dataset digits = standardised(data::digits());
     second_order(run, e3, digits);
     const auto strength = strengths(run, e3, digits);
     training(run, e3, digits, strength);
-    const auto beside = [](const char* name, double bias) { return fmt::format("{:.2f} beside {:.2f}", predicted(name, bias).lambda_mean, predicted("relu", bias).lambda_mean); };
+    const auto beside = [](const char* name, double bias) {
+      return fmt::format("{:.2f} beside {:.2f}", predicted(name, bias).lambda_mean, predicted("relu", bias).lambda_mean);
+    };
     e3.verdict(Verdict::holds_if,
-               fmt::format("dR/dw = w f'^2 + w^2 f' f'' x: ReLU keeps the first term, 1 on active inputs, so its gradient is not 0. On one unit ELU needs a smaller lambda than ReLU for "
-                           "inputs of bias 0 ({}) or -1 ({}), and not at +1 ({}); tanh needs a larger one at 0 ({}) and +1 ({}), and a smaller one only at -1 ({}).",
+               fmt::format("dR/dw = w f'^2 + w^2 f' f'' x: ReLU keeps the first term, 1 on active inputs, so its gradient is not 0. On one "
+                           "unit ELU needs a smaller lambda than ReLU for "
+                           "inputs of bias 0 ({}) or -1 ({}), and not at +1 ({}); tanh needs a larger one at 0 ({}) and +1 ({}), and a "
+                           "smaller one only at -1 ({}).",
                            beside("elu", 0), beside("elu", -1), beside("elu", 1), beside("tanh", 0), beside("tanh", 1), beside("tanh", -1)))
         .figure("strength");
   });

@@ -3,8 +3,8 @@
 // A controlled task first: nodes that hear from four neighbours through nn::SAGEConv, whose label is whether the sum is below a
 // threshold. The best accuracy of any decision that sees only f(sum) is known exactly; then the sign of the weight is trained as well. Then
 // five published graphs (--data), with ReLU, ELU, GELU and a gated unit, over their published splits. The derivations are in
-// docs/labs/heterophily.md. Takes some minutes. What you should see: one ReLU unit of a fixed sign loses what ELU keeps; with a trained sign it
-// loses nothing; and on real graphs the activation matters less than the graph.
+// docs/labs/heterophily.md. Takes some minutes. What you should see: one ReLU unit of a fixed sign loses what ELU keeps; with a trained
+// sign it loses nothing; and on real graphs the activation matters less than the graph.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -110,7 +110,8 @@ Rule best_rule(const std::vector<float>& outputs, const Tensor& labels) {
 
 double accuracy_of(const Rule& rule, const std::vector<float>& outputs, const Tensor& labels) {
   Index right = 0;
-  for (std::size_t i = 0; i < outputs.size(); ++i) right += (((outputs[i] <= rule.at) == rule.below) ? 1 : 0) == labels.data<std::int64_t>()[i];
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    right += (((outputs[i] <= rule.at) == rule.below) ? 1 : 0) == labels.data<std::int64_t>()[i];
   return double(right) / double(outputs.size());
 }
 
@@ -137,9 +138,11 @@ void fixed_sign(lab::Run& run, lab::Claim& e8) {
   for (const double threshold : {-0.6744897501960817, -1.0, 0.0}) {
     const Task seen = threshold_task(n, threshold), fresh = threshold_task(n, threshold);
     for (const char* name : {"relu", "elu", "tanh", "identity"})
-      check(fmt::format("label 1 where s < {:.4g}", threshold), name, theory::threshold_accuracy(activations::activation(name), threshold), one_unit(seen, fresh, name, 2));
+      check(fmt::format("label 1 where s < {:.4g}", threshold), name, theory::threshold_accuracy(activations::activation(name), threshold),
+            one_unit(seen, fresh, name, 2));
     // relu(-s): the same decision, with the threshold mirrored.
-    check(fmt::format("label 1 where s < {:.4g}", threshold), "relu of -s", theory::threshold_accuracy(activations::activation("relu"), -threshold), one_unit(seen, fresh, "relu", -2));
+    check(fmt::format("label 1 where s < {:.4g}", threshold), "relu of -s",
+          theory::threshold_accuracy(activations::activation("relu"), -threshold), one_unit(seen, fresh, "relu", -2));
   }
   const Task seen = two_class_task(n), fresh = two_class_task(n);
   for (const char* name : {"relu", "elu", "identity"})
@@ -160,7 +163,8 @@ void fixed_sign(lab::Run& run, lab::Claim& e8) {
     };
     const Rule rule = best_rule(noisy(seen), seen.labels);
     const double share = accuracy_of(rule, noisy(fresh), fresh.labels);
-    e8.report(fmt::format("N(-1, 1) or N(-3, 1), {}, with noise of deviation 0.3 behind the unit", name), share, std::sqrt(share * (1 - share) / double(n)));
+    e8.report(fmt::format("N(-1, 1) or N(-3, 1), {}, with noise of deviation 0.3 behind the unit", name), share,
+              std::sqrt(share * (1 - share) / double(n)));
   }
 
   Figure figure("Is the sum of the neighbours below a threshold? One unit of weight +");
@@ -227,8 +231,8 @@ void trained_sign(lab::Run& run, lab::Claim& e8) {
     }
     const NoGrad no_grad;
     const double share = train::accuracy(net.forward(fresh.x, fresh.edges).slice(0, 0, 20000), fresh.labels);
-    table.row({fmt::format("{}, {} unit{}", name, units, units > 1 ? "s" : ""), start == 0 ? std::string("random") : fmt::format("{:+g}", start), share,
-               std::sqrt(share * (1 - share) / 20000)});
+    table.row({fmt::format("{}, {} unit{}", name, units, units > 1 ? "s" : ""),
+               start == 0 ? std::string("random") : fmt::format("{:+g}", start), share, std::sqrt(share * (1 - share) / 20000)});
     return share;
   };
   const double exact = theory::threshold_accuracy(activations::activation("relu"), threshold);
@@ -260,15 +264,20 @@ nn::Csr sparse_rows(const Tensor& x) {
   return {x.size(0), x.size(1), std::move(starts), std::move(columns), from_vector(values)};
 }
 
-// Two layers. gcn: A (X W) + b over all neighbours and the node itself (Kipf and Welling 2017). sage: the mean of the neighbours and the node
-// itself by weights of their own (Hamilton et al. 2017).
+// Two layers. gcn: A (X W) + b over all neighbours and the node itself (Kipf and Welling 2017). sage: the mean of the neighbours and the
+// node itself by weights of their own (Hamilton et al. 2017).
 class Net : public nn::Module {
  public:
   Tensor weight1, root1, bias1;
   nn::Linear lin2, root2;
 
   Net(const nn::EdgeIndex& edges, bool sage, const std::string& activation, Index features, Index hidden, Index classes)
-      : lin2(activation == "glu" ? hidden / 2 : hidden, classes, {.bias = false}), root2(lin2.weight.size(1), classes), edges_(edges), sage_(sage), name_(activation), hidden_(hidden) {
+      : lin2(activation == "glu" ? hidden / 2 : hidden, classes, {.bias = false}),
+        root2(lin2.weight.size(1), classes),
+        edges_(edges),
+        sage_(sage),
+        name_(activation),
+        hidden_(hidden) {
     weight1 = glorot(features, hidden);
     if (sage) root1 = glorot(features, hidden);
     bias1 = zeros({hidden}).requires_grad_();
@@ -282,7 +291,8 @@ class Net : public nn::Module {
     return z.slice(1, 0, hidden_ / 2) * sigmoid(z.slice(1, hidden_ / 2, hidden_));
   }
   Tensor logits(const nn::Csr& x, bool training) {
-    const nn::Csr dropped = training ? nn::Csr(x.rows(), x.columns(), x.starts(), x.indices(), nn::functional::dropout(x.values(), 0.5)) : x;
+    const nn::Csr dropped =
+        training ? nn::Csr(x.rows(), x.columns(), x.starts(), x.indices(), nn::functional::dropout(x.values(), 0.5)) : x;
     const Tensor h = nn::functional::dropout(hidden(dropped), 0.5, training);
     const Tensor heard = nn::spmm(sage_ ? edges_.mean(float32) : edges_.normalised(float32), lin2(h));
     return sage_ ? heard + root2(h) : heard + root2.bias;
@@ -311,14 +321,15 @@ double accuracy_on(const Tensor& logits, const data::Graph& graph, const Tensor&
 }
 
 // Test accuracy in the epoch that is best on the validation nodes.
-double train_on(lab::Run& run, const data::Graph& graph, const nn::Csr& x, const nn::EdgeIndex& edges, bool sage, const std::string& activation, Index hidden, Index split,
-                std::uint64_t seed, int epochs) {
+double train_on(lab::Run& run, const data::Graph& graph, const nn::Csr& x, const nn::EdgeIndex& edges, bool sage,
+                const std::string& activation, Index hidden, Index split, std::uint64_t seed, int epochs) {
   manual_seed(seed);
   Net net(edges, sage, activation, graph.features(), hidden, graph.num_classes());
   NamedTensors first, others;
   for (const auto& [name, p] : net.named_parameters()) (name.ends_with("1") ? first : others).emplace_back(name, p);
   optim::Adam optimizer{std::vector<optim::Adam::Group>{{first, {.lr = 0.01, .weight_decay = 5e-4}}, {others, {.lr = 0.01}}}};
-  const Tensor train = graph.train_nodes(split), validation = graph.validation_nodes(split), test = graph.test_nodes(split), labels = index_select(graph.y, 0, train);
+  const Tensor train = graph.train_nodes(split), validation = graph.validation_nodes(split), test = graph.test_nodes(split),
+               labels = index_select(graph.y, 0, train);
   double best = -1, result = 0;
   for (int epoch = 0; epoch < epochs; ++epoch) {
     run.check_interrupt();
@@ -345,16 +356,21 @@ double homophily(const data::Graph& graph) {
 
 std::string real_graphs(lab::Run& run, lab::Claim& e8) {
   run.section("Published graphs");
-  struct Source { std::string name; std::string path; bool sage; Index hidden; };
+  struct Source {
+    std::string name;
+    std::string path;
+    bool sage;
+    Index hidden;
+  };
   std::vector<Source> sources{{"Cora", "cora/planetoid", false, 16}, {"chameleon", "geom_gcn", false, 16}};
   for (const char* name : {"texas", "wisconsin"}) sources.push_back({name, "geom_gcn", true, 32});
   sources.push_back({"cornell", "heterophilous/cornell.npz", true, 32});
   if (run.quick()) sources = {{"texas", "geom_gcn", false, 16}};
   const std::vector<std::string> names{"relu", "elu", "gelu", "glu"};
   const Index runs = run.pick<Index>(10, 2);
-  
-  Table table({"graph", Column("edges within a class, %").fixed(0), "layers", "activation", Column("test accuracy, %").fixed(2), Column("std").fixed(2),
-               Column("minus relu").fixed(2), "95 % interval"});
+
+  Table table({"graph", Column("edges within a class, %").fixed(0), "layers", "activation", Column("test accuracy, %").fixed(2),
+               Column("std").fixed(2), Column("minus relu").fixed(2), "95 % interval"});
   std::string sentence;
   Figure figure("Accuracy minus that of ReLU, points: mean and 95 % interval over the splits");
   auto& panel = figure.panel();
@@ -365,18 +381,20 @@ std::string real_graphs(lab::Run& run, lab::Claim& e8) {
       run.skip(source.name, "--data has no " + source.path);
       continue;
     }
-    const data::Graph graph = source.name == "Cora"      ? data::planetoid(path->string(), "cora")
+    const data::Graph graph = source.name == "Cora"       ? data::planetoid(path->string(), "cora")
                               : source.path == "geom_gcn" ? data::geom_gcn(path->string(), source.name)
                                                           : data::heterophilous(path->string());
     const nn::Csr x = sparse_rows(graph.x);
     const nn::EdgeIndex edges{graph.edges, graph.nodes(), {.symmetrise = true}};
     const std::string kind = source.sage ? "sage" : "gcn";
     const int epochs = run.pick(source.name == "Cora" ? 200 : 100, 20);
-    run.say(fmt::format("{}: {} nodes, {} features, {} classes, {} epochs", source.name, graph.nodes(), graph.features(), graph.num_classes(), epochs));
+    run.say(fmt::format("{}: {} nodes, {} features, {} classes, {} epochs", source.name, graph.nodes(), graph.features(),
+                        graph.num_classes(), epochs));
     std::map<std::string, std::vector<double>> tests;
     for (const std::string& name : names)
       for (Index r = 0; r < runs; ++r)
-        tests[name].push_back(train_on(run, graph, x, edges, source.sage, name, source.hidden, r % graph.splits(), run.seed() + std::uint64_t(r), epochs));
+        tests[name].push_back(
+            train_on(run, graph, x, edges, source.sage, name, source.hidden, r % graph.splits(), run.seed() + std::uint64_t(r), epochs));
     for (const std::string& name : names) {
       const report::Interval d = report::paired_difference_interval(tests[name], tests["relu"]);
       table.row({source.name, 100 * homophily(graph), kind, name, report::mean(tests[name]), report::sample_std(tests[name]), d.center,
@@ -386,15 +404,20 @@ std::string real_graphs(lab::Run& run, lab::Claim& e8) {
       panel.interval(fmt::format("{}, {}: {}", source.name, kind, name), d, {.like = name});
       if (name == "gelu") continue;
       sentence += fmt::format(" {} {} {} {:+.1f} ({:+.1f} to {:+.1f}{});", source.name, kind, name, d.center, d.lower, d.upper,
-                              d.lower > 0 ? ", better" : d.upper < 0 ? ", worse" : "");
+                              d.lower > 0   ? ", better"
+                              : d.upper < 0 ? ", worse"
+                                            : "");
     }
-    for (const std::string& name : names) e8.report(fmt::format("{} ({}), {}: test accuracy, %", source.name, kind, name), report::mean(tests[name]), report::standard_error(tests[name]));
+    for (const std::string& name : names)
+      e8.report(fmt::format("{} ({}), {}: test accuracy, %", source.name, kind, name), report::mean(tests[name]),
+                report::standard_error(tests[name]));
     if (source.name == "Cora") e8.at_least("Cora, public split, relu: test accuracy, %", 80, report::mean(tests["relu"]));
   }
   if (!any) return "";
   panel.vertical(0, "relu");
   run.table(table);
-  run.figure("graphs", std::move(figure), fmt::format("{} runs: the published splits, one after the other, or, for Cora, one split and as many seeds.", runs));
+  run.figure("graphs", std::move(figure),
+             fmt::format("{} runs: the published splits, one after the other, or, for Cora, one split and as many seeds.", runs));
   sentence.back() = '.';
   return " Minus ReLU, points (95 % interval):" + sentence;
 }
@@ -402,15 +425,21 @@ std::string real_graphs(lab::Run& run, lab::Claim& e8) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  lab::Lab lab("heterophily", "Negative messages on graphs", "Does a graph network need negative outputs where neighbours say what a node is not?");
+  lab::Lab lab("heterophily", "Negative messages on graphs",
+               "Does a graph network need negative outputs where neighbours say what a node is not?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& e8 = run.claim("E8", "ReLU cuts all negative aggregates to zero and loses inhibitory signals; ELU and gated units (GLU) keep them, and are significantly more accurate "
-                                     "on heterophilous graphs.");
+    lab::Claim& e8 = run.claim("E8",
+                               "ReLU cuts all negative aggregates to zero and loses inhibitory signals; ELU and gated units (GLU) keep "
+                               "them, and are significantly more accurate "
+                               "on heterophilous graphs.");
     fixed_sign(run, e8);
     trained_sign(run, e8);
     const std::string graphs = real_graphs(run, e8);
-    e8.verdict(Verdict::holds_if, "It holds for one unit whose sign is fixed and whose threshold is negative: ReLU's best accuracy is 0.75 at the lower quartile, ELU's is 1. At threshold 0 ReLU "
-                                  "loses nothing, and with a trained sign, relu(-s), nothing anywhere: the loss is a unit's, not that of networks with ReLU." + graphs)
+    e8.verdict(Verdict::holds_if,
+               "It holds for one unit whose sign is fixed and whose threshold is negative: ReLU's best accuracy is 0.75 at the lower "
+               "quartile, ELU's is 1. At threshold 0 ReLU "
+               "loses nothing, and with a trained sign, relu(-s), nothing anywhere: the loss is a unit's, not that of networks with ReLU." +
+                   graphs)
         .figure("threshold");
   });
 }

@@ -1,8 +1,9 @@
 // What does a derivative of at most 1 do for private training?
 //
-// First the accounting: epsilon of the chapter's kind of run by two bounds and by the exact loss, a Monte Carlo check of the Renyi divergence,
-// and an attacker who sees every step. Then one private step, taken apart: clipping against a loop, and the noise. Then the norms of
-// single samples' gradients and the accuracy after private training, for ReLU, ELU, tanh and GELU and several clipping norms, on MNIST
+// First the accounting: epsilon of the chapter's kind of run by two bounds and by the exact loss, a Monte Carlo check of the Renyi
+// divergence, and an attacker who sees every step. Then one private step, taken apart: clipping against a loop, and the noise. Then the
+// norms of single samples' gradients and the accuracy after private training, for ReLU, ELU, tanh and GELU and several clipping norms, on
+// MNIST
 // (--data; else on the built-in digits). The derivations are in docs/labs/private_training.md. Takes some minutes. What you should see:
 // epsilon near 3.0 and 2.6 by the two bounds; norms that are larger for ELU than for ReLU, though both have slopes of at most 1; and
 // accuracies that depend more on the clipping norm than on the activation.
@@ -38,10 +39,15 @@ const std::vector<std::string> names{"relu", "elu", "tanh", "gelu"};
 
 void epsilons(lab::Run& run, lab::Claim& e10) {
   run.section("What is given away");
-  run.say("60000 samples, batches of 256 on average, delta 1e-5; 60, 15 and 45 epochs. Neither the clipping norm nor the activation stands in any of these numbers.");
+  run.say(
+      "60000 samples, batches of 256 on average, delta 1e-5; 60, 15 and 45 epochs. Neither the clipping norm nor the activation stands in "
+      "any of these numbers.");
   Table table({"sigma", "steps", Column("classic").significant(8), Column("order").significant(3), Column("improved").significant(8),
                Column("order").significant(3), Column("exact").significant(4)});
-  struct Setting { double sigma; Index steps; };
+  struct Setting {
+    double sigma;
+    Index steps;
+  };
   for (const Setting& s : {Setting{1.1, 14063}, {1.3, 3516}, {0.7, 10547}}) {
     theory::PrivacyRun r{256.0 / 60000, s.sigma, s.steps, delta};
     const double exact = theory::tight_epsilon(r, Index(1) << run.pick(18, 16));
@@ -104,12 +110,20 @@ void attack(lab::Run& run, lab::Claim& e10) {
     wrong.push_back(alarm);
     right.push_back(hit);
   }
-  e10.at_most(fmt::format("an attacker who sees all {} steps: hits - e^epsilon false alarms - delta, in standard errors, at any threshold", r.steps), 5, worst);
+  e10.at_most(fmt::format("an attacker who sees all {} steps: hits - e^epsilon false alarms - delta, in standard errors, at any threshold",
+                          r.steps),
+              5, worst);
   e10.report("the same attacker: largest hit rate minus false alarms", best);
   std::vector<double> bound;
-  for (const double alarm : wrong) bound.push_back(std::min({1.0, std::exp(epsilon) * alarm + delta, 1 - std::exp(-epsilon) * (1 - delta - alarm)}));
+  for (const double alarm : wrong)
+    bound.push_back(std::min({1.0, std::exp(epsilon) * alarm + delta, 1 - std::exp(-epsilon) * (1 - delta - alarm)}));
   Figure figure("Was the sample there? The best attack on all steps");
-  figure.panel().x_label("false alarms").y_label("hits").line("attack", wrong, right).line(fmt::format("bound, epsilon {:.3g}", epsilon), wrong, bound).diagonal();
+  figure.panel()
+      .x_label("false alarms")
+      .y_label("hits")
+      .line("attack", wrong, right)
+      .line(fmt::format("bound, epsilon {:.3g}", epsilon), wrong, bound)
+      .diagonal();
   run.figure("attack", std::move(figure), "The attacker sees every noisy sum and knows everything but whether the sample was there.");
 }
 
@@ -137,9 +151,14 @@ Task load(lab::Run& run) {
 
 nn::Sequential network(const Task& task, const std::string& activation) {
   const Index side = task.train.x.size(2), half = (side + 1) / 2, quarter = (half + 1) / 2;
-  return nn::Sequential{nn::Conv2d{1, 8, 5, {.stride = 2, .padding = 2}}, nn::activation(activation),
-                        nn::Conv2d{8, 16, 3, {.stride = 2, .padding = 1}}, nn::activation(activation),
-                        nn::Flatten{}, nn::Linear{16 * quarter * quarter, 32}, nn::activation(activation), nn::Linear{32, 10}};
+  return nn::Sequential{nn::Conv2d{1, 8, 5, {.stride = 2, .padding = 2}},
+                        nn::activation(activation),
+                        nn::Conv2d{8, 16, 3, {.stride = 2, .padding = 1}},
+                        nn::activation(activation),
+                        nn::Flatten{},
+                        nn::Linear{16 * quarter * quarter, 32},
+                        nn::activation(activation),
+                        nn::Linear{32, 10}};
 }
 
 Tensor mean_loss(const Tensor& output, const Tensor& target) { return nn::cross_entropy(output, target); }
@@ -159,12 +178,14 @@ void one_step(lab::Run& run, lab::Claim& e10, const Task& task) {
       furthest = std::max(furthest, double(max(abs(fast.gradients[p].second - slow.gradients[p].second)).item()));
     clipped_share = std::max(clipped_share, mean((fast.norms > 1.0).to(float64)).item());
   }
-  e10.at_most("sums of clipped gradients: ghost norms and a loop over samples differ by", 1e-4, furthest, "float32; sums of some 64 gradients of norm up to 1");
+  e10.at_most("sums of clipped gradients: ghost norms and a loop over samples differ by", 1e-4, furthest,
+              "float32; sums of some 64 gradients of norm up to 1");
   e10.at_least("share of gradients longer than 1, so that clipping is seen", 0.1, clipped_share);
 
   const double sigma = 1.1, C = 0.7, expected = 64;
   const Tensor p = zeros({run.pick<Index>(1000000, 100000)}, {.dtype = float64}).requires_grad_();
-  optim::DPSGD optimizer{std::vector{p}, {.lr = 1, .noise_multiplier = sigma, .max_grad_norm = C, .expected_batch_size = expected, .seed = run.seed()}};
+  optim::DPSGD optimizer{std::vector{p},
+                         {.lr = 1, .noise_multiplier = sigma, .max_grad_norm = C, .expected_batch_size = expected, .seed = run.seed()}};
   optimizer.step(std::vector<Tensor>{zeros_like(p)});
   const double n = double(p.numel()), variance = mean(square(p.detach())).item(), predicted = std::pow(sigma * C / expected, 2);
   e10.measured("variance of the noise in the mean gradient: (sigma C / batch)^2", predicted, variance, predicted * std::sqrt(2 / n));
@@ -195,7 +216,8 @@ void price(lab::Run& run, lab::Claim& e10, const Task& task) {
   }
   set_num_threads(threads);
   const double one = report::median(ordinary), other = report::median(with_privacy);
-  run.say(fmt::format("A private step of 256 samples takes {:.2g} ms of the processor's time, an ordinary one {:.2g} ms.", 1e3 * other, 1e3 * one));
+  run.say(fmt::format("A private step of 256 samples takes {:.2g} ms of the processor's time, an ordinary one {:.2g} ms.", 1e3 * other,
+                      1e3 * one));
   e10.report("time of a private step over that of an ordinary one (medians)", other / one);
 }
 
@@ -211,10 +233,12 @@ void slopes(lab::Run& run, lab::Claim& e10) {
   }
   run.table(table);
   const auto sup = [](const char* name) { return theory::lipschitz_constant(name).value; };
-  for (const char* name : {"relu", "elu", "elu(0.5)", "tanh"}) e10.equal(fmt::format("sup |f'| of {}", name), 1, sup(name), {.absolute = 1e-12});
+  for (const char* name : {"relu", "elu", "elu(0.5)", "tanh"})
+    e10.equal(fmt::format("sup |f'| of {}", name), 1, sup(name), {.absolute = 1e-12});
   for (const char* name : {"gelu", "silu", "mish", "selu"}) e10.at_least(fmt::format("sup |f'| of {}", name), 1.05, sup(name));
   e10.equal("sup |f'| of elu(1.5): alpha, where alpha > 1", 1.5, sup("elu(1.5)"), {.absolute = 1e-12});
-  e10.at_least("E f'^2 of elu, above that of relu", theory::gaussian_moments("relu").slope_second, theory::gaussian_moments("elu").slope_second);
+  e10.at_least("E f'^2 of elu, above that of relu", theory::gaussian_moments("relu").slope_second,
+               theory::gaussian_moments("elu").slope_second);
 }
 
 Tensor norms_of(nn::Sequential& net, const data::Dataset& data, Index samples) {
@@ -245,11 +269,13 @@ void norms_at_start(lab::Run& run, lab::Claim& e10, const Task& task) {
       medians[name].push_back(report::median(norms));
       shown[name].insert(shown[name].end(), norms.begin(), norms.end());
     }
-  Table table({"activation", Column("median").significant(4), Column("standard error").significant(2), Column("10 %").significant(4), Column("90 %").significant(4)});
+  Table table({"activation", Column("median").significant(4), Column("standard error").significant(2), Column("10 %").significant(4),
+               Column("90 %").significant(4)});
   Figure figure("Norms of single samples' gradients at the start");
   auto& panel = figure.panel().x_label("norm").y_label("share of samples below");
   for (const std::string& name : names) {
-    table.row({name, report::mean(medians[name]), report::standard_error(medians[name]), report::quantile(shown[name], 0.1), report::quantile(shown[name], 0.9)});
+    table.row({name, report::mean(medians[name]), report::standard_error(medians[name]), report::quantile(shown[name], 0.1),
+               report::quantile(shown[name], 0.9)});
     std::vector<double> share, value;
     for (int i = 0; i <= 100; ++i) {
       share.push_back(i / 100.0);
@@ -261,7 +287,8 @@ void norms_at_start(lab::Run& run, lab::Claim& e10, const Task& task) {
   run.figure("norms", std::move(figure), "Over all seeds; the starting weights of a seed are the same for all four.");
   const report::Interval difference = report::paired_difference_interval(medians["elu"], medians["relu"], 0.999);
   e10.at_least("median norm with elu minus that with relu, same weights, lower end of the 99.9 % interval", 0, difference.lower);
-  e10.report("median norm with elu minus that with relu", difference.center, report::standard_error(differences(medians["elu"], medians["relu"])));
+  e10.report("median norm with elu minus that with relu", difference.center,
+             report::standard_error(differences(medians["elu"], medians["relu"])));
 }
 
 // -- training
@@ -283,8 +310,9 @@ Outcome train_privately(lab::Run& run, const Task& task, const std::string& acti
   nn::Sequential net = network(task, activation);
   const double rate = s.batch / double(task.train.size());
   data::PoissonLoader loader{task.train, {.sampling_rate = rate, .seed = s.seed}};
-  optim::DPSGD optimizer{net.named_parameters(),
-                         {.lr = s.lr / s.C, .noise_multiplier = s.sigma, .max_grad_norm = s.C, .expected_batch_size = s.batch, .seed = s.seed}};
+  optim::DPSGD optimizer{
+      net.named_parameters(),
+      {.lr = s.lr / s.C, .noise_multiplier = s.sigma, .max_grad_norm = s.C, .expected_batch_size = s.batch, .seed = s.seed}};
   Outcome outcome;
   for (Index step = 1; step <= s.steps; ++step) {
     run.check_interrupt();
@@ -303,7 +331,9 @@ std::string clipping(lab::Run& run, lab::Claim& e10, const Task& task) {
   const Index seeds = run.pick<Index>(3, 2), steps = task.mnist ? 100 : 60;
   const double batch = task.mnist ? 256 : 128, sigma = 1.1;
   const std::vector<double> norms = run.pick<std::vector<double>>({0.25, 1, 4, 16}, {0.5, 8});
-  run.say(fmt::format("{} steps of {:g} samples, sigma {:g}; the learning rate goes with 1 / C, so that the noise in the weights is the same for all.", steps, batch, sigma));
+  run.say(fmt::format(
+      "{} steps of {:g} samples, sigma {:g}; the learning rate goes with 1 / C, so that the noise in the weights is the same for all.",
+      steps, batch, sigma));
   Table table({"C", "activation", Column("accuracy, %").fixed(2), Column("standard error").fixed(2), Column("clipped, %").fixed(1)});
   Figure figure("Accuracy after private training against the clipping norm");
   auto& panel = figure.panel().x_label("clipping norm C").y_label("test accuracy, %").log_x();
@@ -329,13 +359,15 @@ std::string clipping(lab::Run& run, lab::Claim& e10, const Task& task) {
   }
   run.table(table);
   run.figure("clipping", std::move(figure), "Mean and standard deviation over the seeds.");
-  const auto [worst, top] = std::minmax_element(mean_at.begin(), mean_at.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto [worst, top] =
+      std::minmax_element(mean_at.begin(), mean_at.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   e10.report(fmt::format("accuracy, mean of all four, at the best C ({:g}), %", top->first), top->second);
   e10.report(fmt::format("the same at the worst C ({:g}), %", worst->first), worst->second);
   const report::Interval difference = report::paired_difference_interval(best["elu"], best["relu"]);
-  e10.report("accuracy of elu minus relu, each at its best C, points", difference.center, report::standard_error(differences(best["elu"], best["relu"])));
-  return fmt::format("Each at its best C, ELU's accuracy minus ReLU's is {:+.2f} points (95 % interval {:+.2f} to {:+.2f}, {} seeds): {}.", difference.center,
-                     difference.lower, difference.upper, seeds, compared(difference));
+  e10.report("accuracy of elu minus relu, each at its best C, points", difference.center,
+             report::standard_error(differences(best["elu"], best["relu"])));
+  return fmt::format("Each at its best C, ELU's accuracy minus ReLU's is {:+.2f} points (95 % interval {:+.2f} to {:+.2f}, {} seeds): {}.",
+                     difference.center, difference.lower, difference.upper, seeds, compared(difference));
 }
 
 // The noise that the budget asks for; accuracy along the run, against what it has given away.
@@ -343,7 +375,8 @@ void budget(lab::Run& run, lab::Claim& e10, const Task& task) {
   run.section("Accuracy against epsilon");
   const double batch = task.mnist ? 512 : 128, target = 3;
   const Index steps = task.mnist ? 700 : 80, seeds = run.pick<Index>(2, 1);
-  const double sigma = theory::noise_multiplier_for({.epsilon = target, .delta = delta, .sampling_rate = batch / double(task.train.size()), .steps = steps});
+  const double sigma =
+      theory::noise_multiplier_for({.epsilon = target, .delta = delta, .sampling_rate = batch / double(task.train.size()), .steps = steps});
   run.say(fmt::format("{} steps of {:g} samples; epsilon {:g} at delta 1e-5 needs sigma {:.4g}.", steps, batch, target, sigma));
   Table table({"activation", Column("epsilon").significant(6), Column("accuracy, %").fixed(2), Column("standard error").fixed(2)});
   Figure figure("Accuracy against what was given away");
@@ -373,10 +406,13 @@ void budget(lab::Run& run, lab::Claim& e10, const Task& task) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  lab::Lab lab("private_training", "Private training and the slope of ELU", "Does a derivative of at most 1 help where the gradients of single samples are clipped?");
+  lab::Lab lab("private_training", "Private training and the slope of ELU",
+               "Does a derivative of at most 1 help where the gradients of single samples are clipped?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& e10 = run.claim("E10", "With alpha = 1, ELU has |f'| <= 1, which keeps the gradients of single samples small; so DP-SGD can clip at a smaller norm, "
-                                       "with less noise and better accuracy at the same privacy.");
+    lab::Claim& e10 = run.claim(
+        "E10",
+        "With alpha = 1, ELU has |f'| <= 1, which keeps the gradients of single samples small; so DP-SGD can clip at a smaller norm, "
+        "with less noise and better accuracy at the same privacy.");
     epsilons(run, e10);
     renyi_by_draws(run, e10);
     attack(run, e10);
@@ -387,9 +423,13 @@ int main(int argc, char** argv) {
     norms_at_start(run, e10, task);
     const std::string trained = clipping(run, e10, task);
     budget(run, e10, task);
-    e10.verdict(Verdict::holds_if, "|f'| <= 1 holds for 0 < alpha <= 1, and just as well for ReLU and tanh: it sets ELU apart only from GELU (1.129), SiLU, Mish and SELU. It does not keep "
-                                   "gradients small: weights and outputs do that, and at equal weights ELU's are larger than ReLU's, as E f'^2 is. Epsilon does not depend on C. A smaller C "
-                                   "shrinks the noise and the clipped signal alike, so it helps only while most gradients are below it. " + trained)
+    e10.verdict(Verdict::holds_if,
+                "|f'| <= 1 holds for 0 < alpha <= 1, and just as well for ReLU and tanh: it sets ELU apart only from GELU (1.129), SiLU, "
+                "Mish and SELU. It does not keep "
+                "gradients small: weights and outputs do that, and at equal weights ELU's are larger than ReLU's, as E f'^2 is. Epsilon "
+                "does not depend on C. A smaller C "
+                "shrinks the noise and the clipped signal alike, so it helps only while most gradients are below it. " +
+                    trained)
         .figure("clipping");
   });
 }

@@ -71,8 +71,11 @@ void contraction(lab::Run& run, lab::Claim& e5) {
     for (int b = 0; b < points; ++b)
       for (int c = 0; c < points; ++c)
         for (int d = 0; d < points; ++d)
-          largest = std::max(largest, theory::moment_map_jacobian(f, {at(-0.1, 0.1, a), at(0.8, 1.5, b)}, {at(-0.1, 0.1, c), at(0.95, 1.1, d)}).spectral_norm());
-  e5.at_most("largest spectral norm on a grid of the theorem's domain (mean, omega within 0.1 of 0, variance 0.8 to 1.5, tau 0.95 to 1.1)", 1, largest);
+          largest = std::max(
+              largest,
+              theory::moment_map_jacobian(f, {at(-0.1, 0.1, a), at(0.8, 1.5, b)}, {at(-0.1, 0.1, c), at(0.95, 1.1, d)}).spectral_norm());
+  e5.at_most("largest spectral norm on a grid of the theorem's domain (mean, omega within 0.1 of 0, variance 0.8 to 1.5, tau 0.95 to 1.1)",
+             1, largest);
   e5.at_least("spectral norm at variance 0.1: no contraction there", 1, theory::moment_map_jacobian(f, {0, 0.1}).spectral_norm());
 
   theory::MomentState he, low{0, 0.1};
@@ -84,7 +87,8 @@ void contraction(lab::Run& run, lab::Claim& e5) {
     low = next;
   }
   e5.holds("from variance 0.1 the variance returns to 1, rising all the way", rising && std::fabs(low.variance - 1) < 1e-9);
-  e5.at_least("with He's weights (tau = 2) the variance after 200 layers", 100, he.variance, "tau lambda^2 / 2 = lambda^2 is above 1: the positive half alone makes the mean square grow");
+  e5.at_least("with He's weights (tau = 2) the variance after 200 layers", 100, he.variance,
+              "tau lambda^2 / 2 = lambda^2 is above 1: the positive half alone makes the mean square grow");
 }
 
 // -- random networks
@@ -120,8 +124,8 @@ double furthest_from(double center, const std::vector<double>& values) {
   return worst;
 }
 
-// The mean square q of a sample in a layer is a mean of `width` independent f(Z)^2, Z ~ N(0, q of the layer before): a Markov chain around 1 with
-// slope V'(1) and noise Var f^2 / width.
+// The mean square q of a sample in a layer is a mean of `width` independent f(Z)^2, Z ~ N(0, q of the layer before): a Markov chain around
+// 1 with slope V'(1) and noise Var f^2 / width.
 double spread_of_seconds(Index width) {
   const auto f = selu_function();
   const double fourth = theory::gaussian_expectation([&](double x) { return std::pow(f(x), 4); }, {}, {0});
@@ -149,9 +153,10 @@ void thousand_layers(lab::Run& run, lab::Claim& e5) {
     if (width < 256) continue;
     e5.at_most(fmt::format("width {}: largest |mean| of 1000 layers", width), 0.1, mean_off);
     e5.at_most(fmt::format("width {}: largest |variance - 1|", width), 0.2, variance_off);
-    const double error = predicted / std::sqrt(2.0 * double(s.sample_seconds.size()) / 4);  // neighbouring layers and samples are not quite independent
-    e5.measured(fmt::format("width {}: spread of single samples' mean squares", width), predicted, spread, error, {.systematic = 0.1 * predicted},
-                "to leading order in 1 / width");
+    const double error =
+        predicted / std::sqrt(2.0 * double(s.sample_seconds.size()) / 4);  // neighbouring layers and samples are not quite independent
+    e5.measured(fmt::format("width {}: spread of single samples' mean squares", width), predicted, spread, error,
+                {.systematic = 0.1 * predicted}, "to leading order in 1 / width");
   }
   run.table(table);
   run.say("Over all samples the statistics stay; a single sample's do not: their spread goes with 1 / sqrt(width).");
@@ -171,7 +176,8 @@ void from_far(lab::Run& run, lab::Claim& e5) {
     const double second = l == 0 ? 0.1 : state.variance + state.mean * state.mean;
     state = theory::moment_map(selu_function(), {0, second});
     if (l % 3 == 2)
-      e5.measured(fmt::format("from variance 0.1: variance after {} layers of width {}", l + 1, width), state.variance, by_layer[l], {.systematic = 6.0 / double(width)});
+      e5.measured(fmt::format("from variance 0.1: variance after {} layers of width {}", l + 1, width), state.variance, by_layer[l],
+                  {.systematic = 6.0 / double(width)});
   }
 }
 
@@ -210,7 +216,8 @@ void dropout(lab::Run& run, lab::Claim& e5) {
   run.section("AlphaDropout and Dropout");
   const NoGrad no_grad;
   const Index batches = 50, draws = run.pick<Index>(40000, 8000);
-  Table table({"p", Column("a").significant(10), Column("b").significant(10), "mean", "variance", "variance with Dropout", Column("1 / (1 - p)").significant(5)});
+  Table table({"p", Column("a").significant(10), Column("b").significant(10), "mean", "variance", "variance with Dropout",
+               Column("1 / (1 - p)").significant(5)});
   for (const double p : {0.05, 0.1, 0.2}) {
     std::vector<double> mean_alpha, second_alpha, mean_plain, second_plain;
     for (Index b = 0; b < batches; ++b) {
@@ -245,10 +252,10 @@ void dropout(lab::Run& run, lab::Claim& e5) {
     for (std::size_t l = std::size_t(layers) / 2; l < s.mean.size(); l += 10) second.push_back(s.variance[l] + s.mean[l] * s.mean[l]);
     return second;
   };
-  e5.measured("mean square far down a network with Dropout, p = 0.1", moved, settled([&](const Tensor& h) { return nn::functional::dropout(h, p); }),
-              {.systematic = 10 * moved / double(width)});
-  e5.measured("mean square far down a network with AlphaDropout, p = 0.1", 1, settled([&](const Tensor& h) { return nn::functional::alpha_dropout(h, p); }),
-              {.systematic = 10 / double(width)});
+  e5.measured("mean square far down a network with Dropout, p = 0.1", moved,
+              settled([&](const Tensor& h) { return nn::functional::dropout(h, p); }), {.systematic = 10 * moved / double(width)});
+  e5.measured("mean square far down a network with AlphaDropout, p = 0.1", 1,
+              settled([&](const Tensor& h) { return nn::functional::alpha_dropout(h, p); }), {.systematic = 10 / double(width)});
 }
 
 // -- training
@@ -268,8 +275,9 @@ Parts table_data(lab::Run& run) {
     const data::Standardize scale(train.x);
     return {scale(train), scale(test), "digits: test error, %"};
   }
-  const data::Dataset all = data::csv(file->string(), {.target = std::string("median_house_value"), .task = data::Task::regression,
-                                                       .missing = data::Missing::mean, .categorical = true});
+  const data::Dataset all = data::csv(
+      file->string(),
+      {.target = std::string("median_house_value"), .task = data::Task::regression, .missing = data::Missing::mean, .categorical = true});
   auto [train, test] = data::split(all, {.test_fraction = 0.3, .seed = 1});
   const data::Standardize scale(train.x), target(train.y);
   train.y = target(train.y);
@@ -325,12 +333,16 @@ std::string training(lab::Run& run, lab::Claim& e5) {
   }
   panel.bars("", report::Band{centers, lower, upper});
   run.table(table);
-  run.figure("training", std::move(figure), fmt::format("16 hidden layers of {} units, Adam, {} epochs; mean and standard deviation over {} seeds.", width, epochs, seeds));
+  run.figure(
+      "training", std::move(figure),
+      fmt::format("16 hidden layers of {} units, Adam, {} epochs; mean and standard deviation over {} seeds.", width, epochs, seeds));
   std::string sentence = parts.what + ", of 16 layers:";
   for (const char* other : {"relu + batch norm", "relu"}) {
     const report::Interval d = report::paired_difference_interval(errors["selu"], errors[other]);
     sentence += fmt::format(" SELU minus {} {:+.3f} (95 % interval {:+.3f} to {:+.3f}): {};", other, d.center, d.lower, d.upper,
-                            d.upper < 0 ? "better" : d.lower > 0 ? "worse" : "not told apart");
+                            d.upper < 0   ? "better"
+                            : d.lower > 0 ? "worse"
+                                          : "not told apart");
   }
   sentence.back() = '.';
   return sentence;
@@ -339,10 +351,13 @@ std::string training(lab::Run& run, lab::Claim& e5) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  lab::Lab lab("self_normalizing", "Self-normalising networks", "Do SELU networks keep their activations at mean 0 and variance 1, and their gradients in bounds?");
+  lab::Lab lab("self_normalizing", "Self-normalising networks",
+               "Do SELU networks keep their activations at mean 0 and variance 1, and their gradients in bounds?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& e5 = run.claim("E5", "With weights of variance 1/n and AlphaDropout, the mean and variance of SELU activations provably converge to the fixed point (0, 1) from layer to "
-                                     "layer, so gradients neither vanish nor explode, without normalisation layers.");
+    lab::Claim& e5 = run.claim("E5",
+                               "With weights of variance 1/n and AlphaDropout, the mean and variance of SELU activations provably converge "
+                               "to the fixed point (0, 1) from layer to "
+                               "layer, so gradients neither vanish nor explode, without normalisation layers.");
     constants(run, e5);
     contraction(run, e5);
     thousand_layers(run, e5);
@@ -350,9 +365,14 @@ int main(int argc, char** argv) {
     gradients(run, e5);
     dropout(run, e5);
     const std::string trained = training(run, e5);
-    e5.verdict(Verdict::holds_if, "For wide layers whose weights have sums near 0 and squares adding up to about 1, as they start: the map of mean and variance contracts there (0.788), not for any "
-                                  "weights. The statistics of 1000 layers stay within 0.1 and 0.2 from width 256 on; a single sample's mean square still spreads with 1 / sqrt(width). Gradients "
-                                  "do grow, by 1.0716 in the square for each layer, 32 times over 100: slowly, not never. AlphaDropout keeps the fixed point, Dropout moves it. " + trained)
+    e5.verdict(Verdict::holds_if,
+               "For wide layers whose weights have sums near 0 and squares adding up to about 1, as they start: the map of mean and "
+               "variance contracts there (0.788), not for any "
+               "weights. The statistics of 1000 layers stay within 0.1 and 0.2 from width 256 on; a single sample's mean square still "
+               "spreads with 1 / sqrt(width). Gradients "
+               "do grow, by 1.0716 in the square for each layer, 32 times over 100: slowly, not never. AlphaDropout keeps the fixed point, "
+               "Dropout moves it. " +
+                   trained)
         .figure("layers");
   });
 }

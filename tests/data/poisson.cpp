@@ -42,7 +42,8 @@ TEST_CASE("every sample stands in a batch with the same chance, independently of
       here[std::size_t(i)] = true;
       ++count[std::size_t(i)];
     }
-    for (Index i = 0; i < batch.y.numel(); ++i) REQUIRE(batch.x.data<float>()[i] == float(batch.y.data<std::int64_t>()[i]));
+    for (Index i = 0; i < batch.y.numel(); ++i)
+      REQUIRE(batch.x.data<float>()[i] == float(batch.y.data<std::int64_t>()[i]));
     for (std::size_t i = 0; i + 1 < std::size_t(n); ++i) with_neighbour += here[i] && here[i + 1];
     for (std::size_t i = 0; i < std::size_t(n); ++i) twice += here[i] && before[i];
     size += double(batch.y.numel());
@@ -50,9 +51,9 @@ TEST_CASE("every sample stands in a batch with the same chance, independently of
     before = here;
   }
   const double trials = double(steps);
-  for (const double c : count)
-    CHECK(std::abs(c / trials - q) < 5 * std::sqrt(q * (1 - q) / trials));
-  const auto pairs = [&](double found, double number) {  // a share of q^2, to five standard errors (of pairs that share a sample)
+  for (const double c : count) CHECK(std::abs(c / trials - q) < 5 * std::sqrt(q * (1 - q) / trials));
+  const auto pairs = [&](double found,
+                         double number) {  // a share of q^2, to five standard errors (of pairs that share a sample)
     CHECK(std::abs(found / number - q * q) < 5 * std::sqrt(2 * q * q / number));
   };
   pairs(with_neighbour, trials * double(n - 1));
@@ -63,8 +64,8 @@ TEST_CASE("every sample stands in a batch with the same chance, independently of
 }
 
 TEST_CASE("a batch depends on seed and step alone") {
-  PoissonLoader a{counting(100), {.sampling_rate = 0.3, .seed = 1}}, b{counting(100), {.sampling_rate = 0.3, .seed = 1}},
-      c{counting(100), {.sampling_rate = 0.3, .seed = 2}};
+  PoissonLoader a{counting(100), {.sampling_rate = 0.3, .seed = 1}},
+      b{counting(100), {.sampling_rate = 0.3, .seed = 1}}, c{counting(100), {.sampling_rate = 0.3, .seed = 2}};
   const auto first = labels(a.next()), second = labels(a.next());
   CHECK(labels(b.next()) == first);
   CHECK(first != second);
@@ -91,7 +92,8 @@ TEST_CASE("a batch may be empty, or have everything") {
 
 TEST_CASE("rates out of range are refused") {
   CHECK(thrown([] { PoissonLoader{counting(3), {}}; }) == "poisson_loader: sampling_rate is 0; it must be in (0, 1]");
-  CHECK(thrown([] { PoissonLoader{counting(3), {.sampling_rate = 1.5}}; }) ==
-        "poisson_loader: sampling_rate is 1.5; it must be in (0, 1]");
+  CHECK(thrown([] {
+          PoissonLoader{counting(3), {.sampling_rate = 1.5}};
+        }) == "poisson_loader: sampling_rate is 1.5; it must be in (0, 1]");
   CHECK(thrown([] { PoissonLoader{counting(0), {.sampling_rate = 0.5}}; }) == "poisson_loader: there are no samples");
 }

@@ -15,9 +15,7 @@ using optim::DPSGDOptions;
 
 namespace {
 
-Tensor parameter(const Shape& shape, DType dtype = float64) {
-  return zeros(shape, {.dtype = dtype}).requires_grad_();
-}
+Tensor parameter(const Shape& shape, DType dtype = float64) { return zeros(shape, {.dtype = dtype}).requires_grad_(); }
 
 Tensor numbers(const Shape& shape, std::uint64_t seed) {
   Generator generator(seed);
@@ -58,7 +56,8 @@ TEST_CASE("the noise of a step is normal with deviation sigma C over the batch s
         CHECK(std::abs(m.fourth / std::pow(deviation, 4) - 3) < 6 * std::sqrt(96.0 / double(n)));
       }
       double product = 0;
-      for (Index i = 0; i < n; ++i) product += p.detach().to(float64).data<double>()[i] * q.detach().to(float64).data<double>()[i];
+      for (Index i = 0; i < n; ++i)
+        product += p.detach().to(float64).data<double>()[i] * q.detach().to(float64).data<double>()[i];
       CHECK(std::abs(product / double(n)) < 6 * deviation * deviation / std::sqrt(double(n)));
     }
 }
@@ -90,7 +89,12 @@ TEST_CASE("without noise the steps are those of SGD along the mean") {
       if (nesterov && momentum == 0) continue;
       Tensor a = parameter({3, 2}), b = parameter({5}), c = parameter({3, 2}), d = parameter({5});
       DPSGD noisy{std::vector{a, b},
-                  {.lr = 0.3, .momentum = momentum, .weight_decay = 0.1, .nesterov = nesterov, .noise_multiplier = 0, .expected_batch_size = 8}};
+                  {.lr = 0.3,
+                   .momentum = momentum,
+                   .weight_decay = 0.1,
+                   .nesterov = nesterov,
+                   .noise_multiplier = 0,
+                   .expected_batch_size = 8}};
       optim::SGD plain{std::vector{c, d}, {.lr = 0.3, .momentum = momentum, .weight_decay = 0.1, .nesterov = nesterov}};
       for (std::uint64_t step = 0; step < 5; ++step) {
         const Tensor first = numbers({3, 2}, step), second = numbers({5}, 100 + step);
@@ -107,19 +111,23 @@ TEST_CASE("frozen parameters get no noise, and names are checked") {
   DPSGD optimizer{NamedTensors{{"a", a}, {"frozen", frozen}, {"b", b}}, {.lr = 1, .expected_batch_size = 1, .seed = 1}};
   const Tensor two = zeros({2}, {.dtype = float64}), three = zeros({3}, {.dtype = float64});
   CHECK(thrown([&] { optimizer.step(NamedTensors{{"a", two}}); }) == "DPSGD: step got no sum for parameter \"b\"");
-  CHECK(thrown([&] { optimizer.step(NamedTensors{{"b", three}, {"a", two}}); }) ==
-        "DPSGD: step got the sum for \"b\" where that for parameter \"a\" is due");
-  CHECK(thrown([&] { optimizer.step(NamedTensors{{"a", two}, {"b", three}, {"c", two}}); }) ==
-        "DPSGD: step got the sum for \"c\", which it does not train");
-  CHECK(thrown([&] { optimizer.step(NamedTensors{{"a", two}, {"b", two}}); }) ==
-        "DPSGD: the gradient of parameter \"b\" is float64 (2) but the parameter is float64 (3)");
+  CHECK(thrown([&] {
+          optimizer.step(NamedTensors{{"b", three}, {"a", two}});
+        }) == "DPSGD: step got the sum for \"b\" where that for parameter \"a\" is due");
+  CHECK(thrown([&] {
+          optimizer.step(NamedTensors{{"a", two}, {"b", three}, {"c", two}});
+        }) == "DPSGD: step got the sum for \"c\", which it does not train");
+  CHECK(thrown([&] {
+          optimizer.step(NamedTensors{{"a", two}, {"b", two}});
+        }) == "DPSGD: the gradient of parameter \"b\" is float64 (2) but the parameter is float64 (3)");
   CHECK(thrown([&] { optimizer.step(std::vector{two}); }) == "DPSGD: step got 1 gradients for 3 parameters");
   CHECK(optimizer.releases().empty());
   optimizer.step(NamedTensors{{"a", two}, {"b", three}});
   CHECK(moments(frozen).variance == 0);
   CHECK(moments(a).variance > 0);
   CHECK(moments(b).variance > 0);
-  check_contains(thrown([&] { optimizer.step(); }), {"DPSGD: step() would take the gradients of backward()", "private_step"});
+  check_contains(thrown([&] { optimizer.step(); }),
+                 {"DPSGD: step() would take the gradients of backward()", "private_step"});
 }
 
 TEST_CASE("steps are counted by their noise") {
@@ -168,7 +176,8 @@ TEST_CASE("a run with a seed resumes to the same bits, one without goes on count
   NamedTensors state = before.state_dict();
   for (auto& [name, value] : state)
     if (name == "DPSGD.releases") value = tensor({{1.0, 0.5}}, {.dtype = float64});
-  check_contains(thrown([&] { after.load_state_dict(state); }), {"\"DPSGD.releases\" says 0.5 steps with a noise multiplier of 1"});
+  check_contains(thrown([&] { after.load_state_dict(state); }),
+                 {"\"DPSGD.releases\" says 0.5 steps with a noise multiplier of 1"});
   state = before.state_dict();
   std::erase_if(state, [](const auto& entry) { return entry.first == "DPSGD.releases"; });
   check_contains(thrown([&] { after.load_state_dict(state); }), {"DPSGD: load_state_dict: missing \"DPSGD.releases\""});
@@ -176,9 +185,12 @@ TEST_CASE("a run with a seed resumes to the same bits, one without goes on count
 }
 
 TEST_CASE("options out of range are refused") {
-  const auto refusal = [](const DPSGDOptions& options) { return thrown([&] { DPSGD{std::vector{parameter({2})}, options}; }); };
+  const auto refusal = [](const DPSGDOptions& options) {
+    return thrown([&] { DPSGD{std::vector{parameter({2})}, options}; });
+  };
   CHECK(refusal({}) == "DPSGD: expected_batch_size is 0; it must be a finite number > 0");
-  CHECK(refusal({.max_grad_norm = 0, .expected_batch_size = 1}) == "DPSGD: max_grad_norm is 0; it must be a finite number > 0");
+  CHECK(refusal({.max_grad_norm = 0, .expected_batch_size = 1}) ==
+        "DPSGD: max_grad_norm is 0; it must be a finite number > 0");
   CHECK(refusal({.noise_multiplier = -1, .expected_batch_size = 1}) ==
         "DPSGD: noise_multiplier is -1; it must be a finite number >= 0");
   CHECK(refusal({.nesterov = true, .expected_batch_size = 1}) == "DPSGD: nesterov needs momentum > 0, got 0");

@@ -17,9 +17,7 @@ using autograd::PerSampleMethod;
 
 namespace {
 
-nn::Sequential small() {
-  return nn::Sequential{nn::Flatten{}, nn::Linear{64, 8}, nn::ELU{}, nn::Linear{8, 10}};
-}
+nn::Sequential small() { return nn::Sequential{nn::Flatten{}, nn::Linear{64, 8}, nn::ELU{}, nn::Linear{8, 10}}; }
 
 // The digits, with features of size about 1.
 data::Dataset digits() {
@@ -41,7 +39,8 @@ TEST_CASE("a private step without noise is clipped SGD: a loop over samples, cli
   std::vector<std::vector<Tensor>> gradients;
   std::vector<double> norms;
   for (Index i = 0; i < batch.y.numel(); ++i) {
-    gradients.push_back(grad(nn::cross_entropy(net(batch.x.slice(0, i, i + 1)), batch.y.slice(0, i, i + 1)), net.parameters()));
+    gradients.push_back(
+        grad(nn::cross_entropy(net(batch.x.slice(0, i, i + 1)), batch.y.slice(0, i, i + 1)), net.parameters()));
     double squared = 0;
     for (const Tensor& g : gradients.back()) squared += sum(square(g)).item();
     norms.push_back(std::sqrt(squared));
@@ -57,9 +56,11 @@ TEST_CASE("a private step without noise is clipped SGD: a loop over samples, cli
   for (std::size_t i = 0; i < norms.size(); ++i)
     for (std::size_t p = 0; p < total.size(); ++p) total[p].add_(gradients[i][p], std::min(1.0, C / norms[i]));
 
-  optim::DPSGD optimizer{net.named_parameters(), {.lr = 0.7, .noise_multiplier = 0, .max_grad_norm = C, .expected_batch_size = expected}};
+  optim::DPSGD optimizer{net.named_parameters(),
+                         {.lr = 0.7, .noise_multiplier = 0, .max_grad_norm = C, .expected_batch_size = expected}};
   const Tensor found = train::private_step(net, optimizer, batch);
-  for (std::size_t i = 0; i < norms.size(); ++i) CHECK(found.data<double>()[i] == doctest::Approx(norms[i]).epsilon(1e-10));
+  for (std::size_t i = 0; i < norms.size(); ++i)
+    CHECK(found.data<double>()[i] == doctest::Approx(norms[i]).epsilon(1e-10));
   const auto parameters = net.parameters();
   for (std::size_t p = 0; p < total.size(); ++p) {
     by_hand[p].add_(total[p], -0.7 / expected);
@@ -72,7 +73,8 @@ TEST_CASE("a sum as the loss and the slow way give the same step") {
     manual_seed(3);
     nn::Sequential net = small();
     data::PoissonLoader loader{digits(), {.sampling_rate = 0.01, .seed = 2}};
-    optim::DPSGD optimizer{net.named_parameters(), {.lr = 1, .expected_batch_size = loader.expected_batch_size(), .seed = 1}};
+    optim::DPSGD optimizer{net.named_parameters(),
+                           {.lr = 1, .expected_batch_size = loader.expected_batch_size(), .seed = 1}};
     (void)train::private_step(net, optimizer, loader.next(), {}, {.reduction = reduction, .method = method});
     return net.parameters()[0].detach().clone();
   };
@@ -95,7 +97,9 @@ TEST_CASE("batch normalisation is refused, and nothing has changed") {
   nn::Sequential net{nn::Linear{3, 4}, nn::BatchNorm1d{4}, nn::Linear{4, 2}};
   optim::DPSGD optimizer{net.named_parameters(), {.lr = 1, .expected_batch_size = 5, .seed = 1}};
   const Tensor before = net.parameters()[0].detach().clone();
-  check_contains(thrown([&] { (void)train::private_step(net, optimizer, {ones({5, 3}), zeros({5}, {.dtype = int64})}); }),
+  check_contains(thrown([&] {
+                   (void)train::private_step(net, optimizer, {ones({5, 3}), zeros({5}, {.dtype = int64})});
+                 }),
                  {"the model has a BatchNorm1d at 1, which mixes the samples"});
   CHECK(max(abs(net.parameters()[0].detach() - before)).item() == 0);
   CHECK(optimizer.releases().empty());
@@ -108,7 +112,12 @@ TEST_CASE("what is spent is the accountant's sum over all steps") {
   for (int step = 0; step < 300; ++step) optimizer.step(std::vector<Tensor>{Tensor{}});
   for (const auto conversion : {theory::Conversion::improved, theory::Conversion::classic})
     CHECK(train::privacy_spent(optimizer, 256.0 / 60000, 1e-5, conversion).epsilon ==
-          doctest::Approx(theory::privacy_spent({.sampling_rate = 256.0 / 60000, .noise_multiplier = 1.1, .steps = 300, .delta = 1e-5, .conversion = conversion}).epsilon)
+          doctest::Approx(theory::privacy_spent({.sampling_rate = 256.0 / 60000,
+                                                 .noise_multiplier = 1.1,
+                                                 .steps = 300,
+                                                 .delta = 1e-5,
+                                                 .conversion = conversion})
+                              .epsilon)
               .epsilon(1e-12));
   optimizer.set_option("noise_multiplier", 0);
   optimizer.step(std::vector<Tensor>{Tensor{}});

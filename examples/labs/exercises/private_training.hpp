@@ -14,8 +14,8 @@ inline double noise_deviation(double sigma, double clipping_norm, double batch_s
   return to_do("noise of deviation sigma C is added to the sum over the batch; what is done to the sum afterwards?");
 }
 
-// 2, change one thing. Clipping multiplies a gradient by min(1, C / norm). Change it so that every gradient ends with a norm of C exactly, whatever it
-// was (Bu et al. 2023 do so, for sums need no more than a bound), except that a gradient of 0 stays.
+// 2, change one thing. Clipping multiplies a gradient by min(1, C / norm). Change it so that every gradient ends with a norm of C exactly,
+// whatever it was (Bu et al. 2023 do so, for sums need no more than a bound), except that a gradient of 0 stays.
 inline double normalising_factor(double norm, double clipping_norm) {
   (void)norm, (void)clipping_norm;
   return to_do("C / norm; and what is 0 / 0?");

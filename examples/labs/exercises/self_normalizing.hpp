@@ -14,8 +14,8 @@ inline double squared_gradient(double lambda, double alpha, int layers) {
   return to_do("one layer multiplies them by E f'(Z)^2; E e^(2Z) over Z < 0 is e^2 Phi(-2), and Phi(-2) = erfc(sqrt 2) / 2");
 }
 
-// 2, change one thing. The lab's weights have variance 1 / n, for lambda = 1.0507. Which variance times n keeps the mean square 1 when SELU is replaced
-// by ELU with alpha 1? `second_moment` is E ELU(Z)^2 for Z ~ N(0, 1).
+// 2, change one thing. The lab's weights have variance 1 / n, for lambda = 1.0507. Which variance times n keeps the mean square 1 when SELU
+// is replaced by ELU with alpha 1? `second_moment` is E ELU(Z)^2 for Z ~ N(0, 1).
 inline double weights_for_elu(double second_moment) {
   (void)second_moment;
   return to_do("the sums of the next layer have variance n Var(w) E f(Z)^2");
@@ -31,8 +31,8 @@ inline Affine alpha_dropout(double v, double p) {
   return to_do<Affine>("the mean before it is p v, the variance (1 - p) + v^2 p (1 - p)");
 }
 
-// 4, open. The two constants for another fixed point: mean 0 and variance `variance`, kept by weights of variance 1 / n. `moments(lambda, alpha)` gives mean and mean square
-// of f(sqrt(variance) Z) for these constants; find the pair, to six digits.
+// 4, open. The two constants for another fixed point: mean 0 and variance `variance`, kept by weights of variance 1 / n. `moments(lambda,
+// alpha)` gives mean and mean square of f(sqrt(variance) Z) for these constants; find the pair, to six digits.
 struct Moments {
   double mean, second;
 };
@@ -41,7 +41,8 @@ struct Constants {
 };
 inline Constants constants_for(double variance, const std::function<Moments(double lambda, double alpha)>& moments) {
   (void)variance, (void)moments;
-  return to_do<Constants>("the mean is lambda (p - alpha n): it vanishes for one alpha whatever lambda is; then lambda scales the mean square");
+  return to_do<Constants>(
+      "the mean is lambda (p - alpha n): it vanishes for one alpha whatever lambda is; then lambda scales the mean square");
 }
 
 }  // namespace exercise

@@ -9,13 +9,13 @@
 // train::private_step does both, and train::privacy_spent tells what the steps have given away.
 //
 // Where the noise comes from. With `seed` it is a function of the seed: whoever knows that can subtract it, so nothing
-// is private; it is for experiments that are to be repeated. Without one, the noise of each parameter in each step has a
-// key of 64 bits of its own from std::random_device, which on Linux reads the processor's or the kernel's random
-// numbers. The numbers themselves are Philox4x32 and Box and Muller's transform in floating point. So no two draws share
-// a key and none can be told from another, but Philox is not a cipher that was made to withstand attack, 64 bits can be
-// searched by an adversary of great means, and floating-point Gaussians have gaps that a determined one may use (Mironov
-// 2012, "On significance of the least significant bits for differential privacy"). The guarantee is that of the
-// mathematics with real numbers; where more is at stake, take the noise from elsewhere.
+// is private; it is for experiments that are to be repeated. Without one, the noise of each parameter in each step has
+// a key of 64 bits of its own from std::random_device, which on Linux reads the processor's or the kernel's random
+// numbers. The numbers themselves are Philox4x32 and Box and Muller's transform in floating point. So no two draws
+// share a key and none can be told from another, but Philox is not a cipher that was made to withstand attack, 64 bits
+// can be searched by an adversary of great means, and floating-point Gaussians have gaps that a determined one may use
+// (Mironov 2012, "On significance of the least significant bits for differential privacy"). The guarantee is that of
+// the mathematics with real numbers; where more is at stake, take the noise from elsewhere.
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -54,8 +54,8 @@ class DPSGD final : public OptimizerWith<DPSGDOptions> {
 
   /// Throws: what backward() leaves in the parameters is not clipped.
   void step() override;
-  /// `sums`: one for each parameter, of gradients clipped to max_grad_norm sample by sample. Throws, before any noise is
-  /// drawn, when one does not fit its parameter.
+  /// `sums`: one for each parameter, of gradients clipped to max_grad_norm sample by sample. Throws, before any noise
+  /// is drawn, when one does not fit its parameter.
   void step(const std::vector<Tensor>& sums) override;
   /// The same by name, as autograd::clipped_gradients gives them. Throws unless they are those of the trainable
   /// parameters, in their order; the optimiser must have been made from named_parameters().

@@ -10,7 +10,8 @@ inline double relu_mean_gradient(double w, double bias, const std::function<doub
 
 inline double penalty_gradient(double w, double x, double d1, double d2) { return w * d1 * d1 + w * w * d1 * d2 * x; }
 
-inline double penalty_by_differences(const std::function<double(const std::vector<double>&)>& loss, const std::vector<double>& x, double h) {
+inline double penalty_by_differences(const std::function<double(const std::vector<double>&)>& loss, const std::vector<double>& x,
+                                     double h) {
   double sum = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
     std::vector<double> up = x, down = x;

@@ -20,7 +20,8 @@ struct Unit {
 // Positive exactly where s < threshold.
 inline Unit lossless(double threshold) { return {-1, threshold}; }
 
-inline std::vector<double> mean_of_neighbours(const std::vector<double>& features, const std::vector<std::pair<std::size_t, std::size_t>>& edges) {
+inline std::vector<double> mean_of_neighbours(const std::vector<double>& features,
+                                              const std::vector<std::pair<std::size_t, std::size_t>>& edges) {
   std::vector<double> sum(features.size()), count(features.size());
   for (const auto& [from, to] : edges) {
     sum[to] += features[from];

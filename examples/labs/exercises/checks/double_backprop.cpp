@@ -17,7 +17,8 @@ void relu() {
   const activations::Function f = activations::activation("relu");
   for (const double w : {0.5, 1.0, 3.0})
     for (const double bias : {-1.0, 0.0, 1.0})
-      expect_close(fmt::format("w = {}, bias = {}", w, bias), relu_mean_gradient(w, bias, theory::normal_cdf), theory::double_backprop(f, {.bias = bias, .weight = w}).mean_gradient);
+      expect_close(fmt::format("w = {}, bias = {}", w, bias), relu_mean_gradient(w, bias, theory::normal_cdf),
+                   theory::double_backprop(f, {.bias = bias, .weight = w}).mean_gradient);
 }
 
 // Against differences of the penalty itself.
@@ -28,7 +29,8 @@ void gradient() {
       const double w = 1.3, b = -0.2, h = 1e-5;
       const auto penalty = [&](double weight) { return std::pow(weight * f(1, weight * x + b), 2) / 2; };
       const double z = w * x + b;
-      expect_close(fmt::format("{}, w = {}, x = {}, b = {}", name, w, x, b), penalty_gradient(w, x, f(1, z), f(2, z)), (penalty(w + h) - penalty(w - h)) / (2 * h), 1e-7);
+      expect_close(fmt::format("{}, w = {}, x = {}, b = {}", name, w, x, b), penalty_gradient(w, x, f(1, z), f(2, z)),
+                   (penalty(w + h) - penalty(w - h)) / (2 * h), 1e-7);
     }
   }
 }
@@ -41,7 +43,9 @@ void differences() {
 }
 
 void even() {
-  const auto lambda = [](const char* name, double bias) { return theory::double_backprop(activations::activation(name), {.bias = bias}).lambda_mean; };
+  const auto lambda = [](const char* name, double bias) {
+    return theory::double_backprop(activations::activation(name), {.bias = bias}).lambda_mean;
+  };
   const double bias = break_even(lambda);
   expect(bias >= -2 && bias <= 2, fmt::format("the bias {} is not between -2 and 2", bias));
   expect_close(fmt::format("at bias {}: lambda of elu, and of relu", bias), lambda("elu", bias), lambda("relu", bias), 1e-6);

@@ -20,7 +20,8 @@ namespace {
 void accuracy() {
   const activations::Function relu = activations::activation("relu");
   for (const double threshold : {-2.0, -1.0, -0.6744897501960817, -0.3, 0.0, 0.8})
-    expect_close(fmt::format("threshold {}", threshold), relu_accuracy(threshold, theory::normal_cdf), theory::threshold_accuracy(relu, threshold));
+    expect_close(fmt::format("threshold {}", threshold), relu_accuracy(threshold, theory::normal_cdf),
+                 theory::threshold_accuracy(relu, threshold));
 }
 
 // The outputs of the two labels must not overlap, the threshold itself (label 0) included.
@@ -34,7 +35,8 @@ void unit() {
       double& high = s < threshold ? high1 : high0;
       low = std::min(low, y), high = std::max(high, y);
     }
-    expect(high1 < low0 || high0 < low1, fmt::format("threshold {}: label 1 gives outputs from {} to {}, label 0 from {} to {}", threshold, low1, high1, low0, high0));
+    expect(high1 < low0 || high0 < low1,
+           fmt::format("threshold {}: label 1 gives outputs from {} to {}, label 0 from {} to {}", threshold, low1, high1, low0, high0));
   }
 }
 

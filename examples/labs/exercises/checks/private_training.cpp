@@ -19,7 +19,8 @@ void deviation() {
 }
 
 void normalising() {
-  for (const double norm : {0.01, 1.0, 30.0}) expect_close(fmt::format("norm {}, C 2: the norm afterwards", norm), norm * normalising_factor(norm, 2), 2);
+  for (const double norm : {0.01, 1.0, 30.0})
+    expect_close(fmt::format("norm {}, C 2: the norm afterwards", norm), norm * normalising_factor(norm, 2), 2);
   expect(std::isfinite(normalising_factor(0, 2)), "the factor of a gradient of norm 0 must be finite");
 }
 
