@@ -297,9 +297,9 @@ nn::FlowSequence learn(lab::Run& run, const Model& model, const Problem& problem
 std::vector<double> log_densities(nn::FlowSequence& flow, const Tensor& x) {
   const NoGrad no_grad;
   std::vector<double> all;
-  for (Index from = 0; from < x.size(0); from += 8192)
+  for (Index from = 0; from < x.size(0); from += 1024)
     for (const double value :
-         to_vector<double>(nn::flow_log_prob(flow, x.slice(0, from, std::min(x.size(0), from + 8192))).to(float64)))
+         to_vector<double>(nn::flow_log_prob(flow, x.slice(0, from, std::min(x.size(0), from + 1024))).to(float64)))
       all.push_back(value);
   return all;
 }
@@ -335,17 +335,18 @@ double share_outside(const Tensor& x, double half) {
   return 2 * count / double(values.size());
 }
 
-void draw_density(Figure& figure, const std::string& name, nn::FlowSequence& flow, const Tensor& samples) {
-  const Index cells = 80;
+// On cells x cells fields, and the first samples beside them.
+void draw_density(Figure& figure, const std::string& name, nn::FlowSequence& flow, const Tensor& samples, Index cells) {
   std::vector<double> p = log_densities(flow, grid(3, cells)), first, second;
   for (double& value : p) value = std::exp(value);
-  const std::vector<double> values = to_vector<double>(samples.to(float64));
+  const std::vector<double> values = to_vector<double>(samples.slice(0, 0, 20 * cells).to(float64));
   for (std::size_t i = 0; i < values.size(); i += 2)
     if (std::fabs(values[i]) < 3 && std::fabs(values[i + 1]) < 3)
       first.push_back(values[i]), second.push_back(values[i + 1]);
+  const double edge = 3 - 3 / double(cells);
   figure.panel(name + ": density")
       .heat_map(p, std::size_t(cells), std::size_t(cells),
-                {.label = "density", .x_span = std::pair{-2.9625, 2.9625}, .y_span = std::pair{-2.9625, 2.9625}});
+                {.label = "density", .x_span = std::pair{-edge, edge}, .y_span = std::pair{-edge, edge}});
   figure.panel(name + ": samples").x_range(-3, 3).y_range(-3, 3).points("", first, second);
 }
 
@@ -378,7 +379,7 @@ void trained(lab::Run& run, lab::Claim& e7, const Problem& problem) {
                1, inside + outside, {.absolute = 0.01});
       table.row({model.name, report::mean(scores.back()), report::standard_error(scores.back()), inside,
                  report::mean(true_log_densities(problem, samples))});
-      draw_density(figure, model.name, flow, samples);
+      draw_density(figure, model.name, flow, samples, run.pick<Index>(60, 20));
     }
     e7.report(fmt::format("{}, {}: test log-likelihood", problem.name, model.name), report::mean(scores.back()),
               report::standard_error(scores.back()), fmt::format("of the truth {:.3f}", truth));
