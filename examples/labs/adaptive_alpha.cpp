@@ -1,9 +1,9 @@
 // Can ELU's alpha follow the statistics of what flows through, and steady the gradients of a deep network?
 //
-// The alphas for three conditions in closed form, beside draws through nn::StatisticsELU; what an alpha other than 1 costs; that samples
-// see each other through the batch; gradients through thirty layers; and deep networks trained on digits. The derivations are in
-// docs/labs/adaptive_alpha.md. Takes about a minute. What you should see: gradients that keep their size for inputs of any scale, where a
-// fixed alpha loses or multiplies them.
+// The alphas for three conditions in closed form, beside draws through nn::StatisticsELU; what an alpha other than 1
+// costs; that samples see each other through the batch; gradients through thirty layers; and deep networks trained on
+// digits. The derivations are in docs/labs/adaptive_alpha.md. Takes about a minute. What you should see: gradients that
+// keep their size for inputs of any scale, where a fixed alpha loses or multiplies them.
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -34,25 +34,34 @@ double mean_of(const Tensor& x) { return mean(x).item(); }
 std::string elu_of(double alpha) { return fmt::format("elu({:.17g})", alpha); }
 
 // With momentum 1 the statistics are those of the batch at hand.
-nn::StatisticsELU following(EluCondition condition) { return nn::StatisticsELU(1, {.condition = condition, .momentum = 1, .max_alpha = 100}); }
+nn::StatisticsELU following(EluCondition condition) {
+  return nn::StatisticsELU(1, {.condition = condition, .momentum = 1, .max_alpha = 100});
+}
 
 // ---- Closed forms ----
 
 void conditions(lab::Run& run, lab::Claim& e13) {
   run.section("The alpha for each condition");
-  Table table({"mean", "variance", Column("E f' = 1").significant(8), Column("E f'^2 = 1").significant(8), Column("E f = 0").significant(8)});
+  Table table({"mean", "variance", Column("E f' = 1").significant(8), Column("E f'^2 = 1").significant(8),
+               Column("E f = 0").significant(8)});
   const Index batches = run.pick<Index>(100, 40), draws = run.pick<Index>(20000, 4000);
   for (const auto& [mu, variance] : {std::pair{0.0, 1.0}, {-1.0, 1.0}, {1.0, 1.0}, {0.0, 0.1}, {0.0, 4.0}}) {
     run.check_interrupt();
     std::vector<report::Cell> row{mu, variance};
-    for (const EluCondition condition : {EluCondition::unit_slope, EluCondition::unit_squared_slope, EluCondition::zero_mean}) {
+    for (const EluCondition condition :
+         {EluCondition::unit_slope, EluCondition::unit_squared_slope, EluCondition::zero_mean}) {
       const double alpha = theory::adaptive_elu_alpha(condition, mu, variance);
       row.emplace_back(alpha);
       const theory::Moments m = theory::gaussian_moments(elu_of(alpha), {.mean = mu, .variance = variance});
-      const double met = condition == EluCondition::zero_mean ? m.mean : condition == EluCondition::unit_slope ? m.slope_mean : m.slope_second;
+      const double met = condition == EluCondition::zero_mean    ? m.mean
+                         : condition == EluCondition::unit_slope ? m.slope_mean
+                                                                 : m.slope_second;
       const double wanted = condition == EluCondition::zero_mean ? 0 : 1;
-      const char* name = condition == EluCondition::zero_mean ? "E f" : condition == EluCondition::unit_slope ? "E f'" : "E f'^2";
-      e13.equal(fmt::format("{} under N({:g}, {:g}) with alpha = {:.7g}, by integration", name, mu, variance, alpha), wanted, met, {.absolute = 1e-12});
+      const char* name = condition == EluCondition::zero_mean    ? "E f"
+                         : condition == EluCondition::unit_slope ? "E f'"
+                                                                 : "E f'^2";
+      e13.equal(fmt::format("{} under N({:g}, {:g}) with alpha = {:.7g}, by integration", name, mu, variance, alpha),
+                wanted, met, {.absolute = 1e-12});
       std::vector<double> found;
       for (Index b = 0; b < batches; ++b) {
         nn::StatisticsELU layer = following(condition);
@@ -65,7 +74,8 @@ void conditions(lab::Run& run, lab::Claim& e13) {
         }
       }
       // The layer takes a variance that is larger by its eps, 1e-5; and alpha follows the noise of the batch.
-      e13.measured(fmt::format("the same behind nn::StatisticsELU, {} draws", batches * draws), wanted, found, {.sigmas = 5, .systematic = 1e-3});
+      e13.measured(fmt::format("the same behind nn::StatisticsELU, {} draws", batches * draws), wanted, found,
+                   {.sigmas = 5, .systematic = 1e-3});
     }
     table.row(row);
   }
@@ -77,8 +87,10 @@ void conditions(lab::Run& run, lab::Claim& e13) {
 void kink(lab::Claim& e13) {
   const auto slope = [](const std::string& name, double x) { return activations::activation(name)(1, x); };
   const double alpha = theory::adaptive_elu_alpha(EluCondition::unit_squared_slope, 0, 1);
-  e13.equal("slope of ELU with that alpha just left of 0: alpha; just right it is 1", alpha, slope(elu_of(alpha), -1e-14), {.relative = 1e-12});
-  e13.equal("slope of CELU with the same alpha just left of 0", 1, slope(fmt::format("celu({:.17g})", alpha), -1e-14), {.relative = 1e-12});
+  e13.equal("slope of ELU with that alpha just left of 0: alpha; just right it is 1", alpha,
+            slope(elu_of(alpha), -1e-14), {.relative = 1e-12});
+  e13.equal("slope of CELU with the same alpha just left of 0", 1, slope(fmt::format("celu({:.17g})", alpha), -1e-14),
+            {.relative = 1e-12});
 }
 
 // Does the output for sample 0 change when another sample does?
@@ -91,14 +103,16 @@ void samples_interact(lab::Claim& e13) {
     layer.load_state_dict(start);
     return first(other);
   };
-  e13.at_least("in training, the output for one sample changes when another one does, by", 1e-3, std::fabs(after(3.0) - after(-2.0)));
+  e13.at_least("in training, the output for one sample changes when another one does, by", 1e-3,
+               std::fabs(after(3.0) - after(-2.0)));
   // The tape takes alpha for a constant: no gradient from that other sample, although there is an influence.
   layer.load_state_dict(start);
   const Tensor x = tensor({-1, 3}, {.dtype = float64}).requires_grad_();
   const Tensor slopes = grad(sum(layer(x).slice(0, 0, 1)), x);
   const double difference = (after(3.0 + 1e-4) - after(3.0 - 1e-4)) / 2e-4;
   e13.equal("the gradient of that output by the other sample, on the tape", 0, slopes.data<double>()[1], {});
-  e13.at_least("and by differences", 1e-3, std::fabs(difference), "alpha counts as a constant: the gradient is not that of the whole map");
+  e13.at_least("and by differences", 1e-3, std::fabs(difference),
+               "alpha counts as a constant: the gradient is not that of the whole map");
   layer.load_state_dict(start);
   layer.eval();
   e13.equal("in evaluation the other sample has no influence", 0, first(3.0) - first(-2.0), {});
@@ -112,7 +126,8 @@ struct Way {
   double alpha = 1;
 };
 
-// The mean square of the gradient at the first of `layers` pre-activations over that at the last; weights of variance 1 / width.
+// The mean square of the gradient at the first of `layers` pre-activations over that at the last; weights of variance 1
+// / width.
 double gain(const Way& way, double deviation, int layers, Index width) {
   Tensor z = (deviation * randn({8, width})).requires_grad_(), first = z;
   for (int l = 1; l < layers; ++l) {
@@ -128,19 +143,29 @@ void depth(lab::Run& run, lab::Claim& e13) {
   run.section("Gradients through depth");
   const int layers = run.pick(30, 10);
   const Index width = run.pick<Index>(512, 128), networks = run.pick<Index>(30, 20);
-  const std::vector<Way> ways = {{"adaptive, E f'^2 = 1", true}, {"alpha = 1", false}, {"alpha for N(0, 1), fixed", false, theory::adaptive_elu_alpha(EluCondition::unit_squared_slope, 0, 1)}};
-  Table table({"ELU", "deviation of the input", Column("log10 of the gain, predicted").fixed(3), Column("found, mean ± deviation").fixed(3)});
+  const std::vector<Way> ways = {
+      {"adaptive, E f'^2 = 1", true},
+      {"alpha = 1", false},
+      {"alpha for N(0, 1), fixed", false, theory::adaptive_elu_alpha(EluCondition::unit_squared_slope, 0, 1)}};
+  Table table({"ELU", "deviation of the input", Column("log10 of the gain, predicted").fixed(3),
+               Column("found, mean ± deviation").fixed(3)});
   for (const Way& way : ways)
     for (const double deviation : {0.2, 1.0, 3.0}) {
       run.check_interrupt();
       std::vector<double> gains, logarithms;
-      for (Index n = 0; n < networks; ++n) gains.push_back(gain(way, deviation, layers, width)), logarithms.push_back(std::log10(gains.back()));
-      const double predicted = way.adaptive ? 1 : theory::gradient_gain(activations::activation(elu_of(way.alpha)), deviation * deviation, layers, {1, 0});
-      table.row({way.name, deviation, std::log10(predicted), report::Measured{report::mean(logarithms), report::sample_std(logarithms)}});
-      // What a finite width adds grows with depth: each layer's gain varies by some 3 / width, in the variance and, on the logarithm, in the mean.
+      for (Index n = 0; n < networks; ++n)
+        gains.push_back(gain(way, deviation, layers, width)), logarithms.push_back(std::log10(gains.back()));
+      const double predicted = way.adaptive ? 1
+                                            : theory::gradient_gain(activations::activation(elu_of(way.alpha)),
+                                                                    deviation * deviation, layers, {1, 0});
+      table.row({way.name, deviation, std::log10(predicted),
+                 report::Measured{report::mean(logarithms), report::sample_std(logarithms)}});
+      // What a finite width adds grows with depth: each layer's gain varies by some 3 / width, in the variance and, on
+      // the logarithm, in the mean.
       const double finite = 0.05 + 4.0 * layers / double(width) / std::log(10.0);
-      e13.measured(fmt::format("{}, input of deviation {:g}, {} layers: log10 of the gradient's gain", way.name, deviation, layers), std::log10(predicted), logarithms,
-                   {.sigmas = 5, .systematic = finite});
+      e13.measured(fmt::format("{}, input of deviation {:g}, {} layers: log10 of the gradient's gain", way.name,
+                               deviation, layers),
+                   std::log10(predicted), logarithms, {.sigmas = 5, .systematic = finite});
     }
   run.table(table);
 
@@ -148,7 +173,10 @@ void depth(lab::Run& run, lab::Claim& e13) {
   for (const double variance : {0.01, 0.1, 1.0, 10.0, 100.0}) {
     const double alpha = theory::adaptive_elu_alpha(EluCondition::unit_squared_slope, 0, variance);
     const double kept = theory::gaussian_moments(elu_of(alpha), {.variance = variance}).second / variance;
-    e13.at_most(fmt::format("variance {:g}, alpha for E f'^2 = 1: variance of the next pre-activations over that, below 1", variance), 1 - 1e-4, kept);
+    e13.at_most(
+        fmt::format("variance {:g}, alpha for E f'^2 = 1: variance of the next pre-activations over that, below 1",
+                    variance),
+        1 - 1e-4, kept);
   }
 
   Figure figure("Gain of a gradient per layer, E f'^2, weights of variance 1 / width");
@@ -157,8 +185,10 @@ void depth(lab::Run& run, lab::Claim& e13) {
     std::vector<double> at, gains;
     for (double e = -1; e <= 1.001; e += 0.05) {
       const double variance = std::pow(10, 2 * e);
-      const double alpha = way.adaptive ? theory::adaptive_elu_alpha(EluCondition::unit_squared_slope, 0, variance) : way.alpha;
-      at.push_back(std::pow(10, e)), gains.push_back(theory::gaussian_moments(elu_of(alpha), {.variance = variance}).slope_second);
+      const double alpha =
+          way.adaptive ? theory::adaptive_elu_alpha(EluCondition::unit_squared_slope, 0, variance) : way.alpha;
+      at.push_back(std::pow(10, e)),
+          gains.push_back(theory::gaussian_moments(elu_of(alpha), {.variance = variance}).slope_second);
     }
     panel.line(way.name, at, gains);
   }
@@ -201,37 +231,49 @@ void training(lab::Run& run, lab::Claim& e13) {
       manual_seed(run.seed() + std::uint64_t(seed));
       nn::Sequential net = network(kind, layers);
       optim::SGD optimizer{net.parameters(), {.lr = 0.01, .momentum = 0.9}};
-      data::DataLoader loader{train_set, {.batch_size = 64, .shuffle = true, .drop_last = true, .seed = std::uint64_t(seed)}};
+      data::DataLoader loader{train_set,
+                              {.batch_size = 64, .shuffle = true, .drop_last = true, .seed = std::uint64_t(seed)}};
       (void)train::fit(net, optimizer, loader, {.epochs = epochs, .clip_norm = 1});
       accuracy.push_back(train::evaluate(net, test_set).metric);
     }
     table.row({kind, report::Measured{report::mean(accuracy), report::sample_std(accuracy)}});
-    e13.report(fmt::format("digits, {} layers, {}: test accuracy", layers, kind), report::mean(accuracy), report::standard_error(accuracy));
+    e13.report(fmt::format("digits, {} layers, {}: test accuracy", layers, kind), report::mean(accuracy),
+               report::standard_error(accuracy));
     all.push_back(accuracy);
   }
   run.table(table);
   for (std::size_t i = 1; i < kinds.size(); ++i) {
     const report::Interval d = report::paired_difference_interval(all[0], all[i]);
-    run.say(fmt::format("Accuracy of \"{}\" less that of \"{}\": {:+.1f} points, with 95 % confidence between {:+.1f} and {:+.1f}: {}.", kinds[0], kinds[i], 100 * d.center,
-                        100 * d.lower, 100 * d.upper, d.contains(0) ? "no difference beyond the noise" : d.center > 0 ? "the first is ahead" : "the second is ahead"));
+    run.say(fmt::format(
+        "Accuracy of \"{}\" less that of \"{}\": {:+.1f} points, with 95 % confidence between {:+.1f} and {:+.1f}: {}.",
+        kinds[0], kinds[i], 100 * d.center, 100 * d.lower, 100 * d.upper,
+        d.contains(0)  ? "no difference beyond the noise"
+        : d.center > 0 ? "the first is ahead"
+                       : "the second is ahead"));
   }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  lab::Lab lab("adaptive_alpha", "An alpha that follows the statistics", "Can ELU's alpha follow what flows through, and steady the gradients of a deep network?");
+  lab::Lab lab("adaptive_alpha", "An alpha that follows the statistics",
+               "Can ELU's alpha follow what flows through, and steady the gradients of a deep network?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& e13 = run.claim("E13", "ELU's alpha can be set by the mean and variance of the layer's inputs, so that the propagation of gradients is stable.");
+    lab::Claim& e13 = run.claim("E13",
+                                "ELU's alpha can be set by the mean and variance of the layer's inputs, so that the "
+                                "propagation of gradients is stable.");
     conditions(run, e13);
     kink(e13);
     samples_interact(e13);
     depth(run, e13);
     training(run, e13);
     e13.verdict(Verdict::holds_if,
-                "There is a closed form for E f' = 1, E f'^2 = 1 and E f = 0 under any Gaussian (1.911, 1.725 and 1.673 at N(0, 1)), and with the second gradients keep their mean "
-                "square at any scale, where a fixed alpha does at one. It holds at the price of a kink at 0 (alpha is not 1; CELU has none), of samples that see each other through "
-                "the batch, and of a gradient that takes alpha for a constant; and signals on their way forward shrink at every scale. What it brings in training is in the report.")
+                "There is a closed form for E f' = 1, E f'^2 = 1 and E f = 0 under any Gaussian (1.911, 1.725 and "
+                "1.673 at N(0, 1)), and with the second gradients keep their mean "
+                "square at any scale, where a fixed alpha does at one. It holds at the price of a kink at 0 (alpha is "
+                "not 1; CELU has none), of samples that see each other through "
+                "the batch, and of a gradient that takes alpha for a constant; and signals on their way forward shrink "
+                "at every scale. What it brings in training is in the report.")
         .figure("gain");
   });
 }

@@ -1,10 +1,10 @@
 // With which variance should the weights of a deep network begin?
 //
-// Networks of 50 layers under He's, LeCun's, the variance-preserving rule and one with biases: the variance of pre-activations by layer,
-// beside the map of the mean-field theory and what a finite width adds to it. Then the same rules in training, on digits and MNIST,
-// several seeds. The derivations are in docs/labs/initialization.md. Takes about three minutes. What you should see: that 2.3517 keeps a
-// variance of exactly 1 and drives every other one away from it; that ReLU's 2 lets GELU's signals die; and that a rule with biases draws
-// all variances to 1.
+// Networks of 50 layers under He's, LeCun's, the variance-preserving rule and one with biases: the variance of
+// pre-activations by layer, beside the map of the mean-field theory and what a finite width adds to it. Then the same
+// rules in training, on digits and MNIST, several seeds. The derivations are in docs/labs/initialization.md. Takes
+// about three minutes. What you should see: that 2.3517 keeps a variance of exactly 1 and drives every other one away
+// from it; that ReLU's 2 lets GELU's signals die; and that a rule with biases draws all variances to 1.
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -43,30 +43,41 @@ struct Rule {
 
 void variances_and_slopes(lab::Run& run, lab::Claim& g2) {
   run.section("Rules that keep a variance of 1");
-  Table table({"activation", Column("sigma_w^2").significant(10), Column("V'(1)").significant(6), "the fixed point 1 is", Column("chi_1").significant(6)});
+  Table table({"activation", Column("sigma_w^2").significant(10), Column("V'(1)").significant(6),
+               "the fixed point 1 is", Column("chi_1").significant(6)});
   for (const std::string name : {"relu", "gelu", "gelu_tanh", "elu", "selu", "silu", "mish", "tanh"}) {
     const activations::Function f = function(name);
     const theory::LayerVariances keeping = theory::variance_preserving(f);
     const double slope = theory::variance_slope(f, 1, keeping);
     g2.equal(name + ": V(1) under its preserving rule", 1, theory::variance_map(f, 1, keeping), {.relative = 1e-13});
-    // A difference quotient of V is what the formula for its slope says; so the verdict on stability hangs on two computations.
+    // A difference quotient of V is what the formula for its slope says; so the verdict on stability hangs on two
+    // computations.
     const double step = 1e-4;
     g2.equal(name + ": V'(1), and by differences of V", slope,
-             (theory::variance_map(f, 1 + step, keeping) - theory::variance_map(f, 1 - step, keeping)) / (2 * step), {.relative = 1e-6});
+             (theory::variance_map(f, 1 + step, keeping) - theory::variance_map(f, 1 - step, keeping)) / (2 * step),
+             {.relative = 1e-6});
     const bool neutral = std::fabs(slope - 1) < 1e-12;
-    table.row({name, keeping.weight_variance, slope, neutral ? "neutral" : slope > 1 ? "unstable" : "stable", theory::chi_1(f, 1, keeping)});
+    table.row({name, keeping.weight_variance, slope,
+               neutral     ? "neutral"
+               : slope > 1 ? "unstable"
+                           : "stable",
+               theory::chi_1(f, 1, keeping)});
     // The library's initialisation draws weights of that variance.
     Tensor weight = empty({400, 400}, {.dtype = float64});
     nn::init::variance_preserving_(weight, f);
-    g2.measured(name + ": sigma_w^2 that nn::init::variance_preserving_ draws", keeping.weight_variance, 400 * mean_square(weight),
-                keeping.weight_variance * std::sqrt(2.0) / 400);
+    g2.measured(name + ": sigma_w^2 that nn::init::variance_preserving_ draws", keeping.weight_variance,
+                400 * mean_square(weight), keeping.weight_variance * std::sqrt(2.0) / 400);
   }
   run.table(table);
-  const auto slope = [](const char* name) { return theory::variance_slope(function(name), 1, theory::variance_preserving(function(name))); };
+  const auto slope = [](const char* name) {
+    return theory::variance_slope(function(name), 1, theory::variance_preserving(function(name)));
+  };
   g2.holds("the fixed point of GELU, SiLU and Mish is unstable, that of ELU, SELU and tanh stable",
-           slope("gelu") > 1 && slope("silu") > 1 && slope("mish") > 1 && slope("elu") < 1 && slope("selu") < 1 && slope("tanh") < 1);
+           slope("gelu") > 1 && slope("silu") > 1 && slope("mish") > 1 && slope("elu") < 1 && slope("selu") < 1 &&
+               slope("tanh") < 1);
   const auto closed = theory::closed_gaussian_moments("gelu");
-  g2.equal("gelu: sigma_w^2, and 1 / E g^2 in closed form", theory::variance_preserving(function("gelu")).weight_variance, 1 / closed->second, {.relative = 1e-13});
+  g2.equal("gelu: sigma_w^2, and 1 / E g^2 in closed form",
+           theory::variance_preserving(function("gelu")).weight_variance, 1 / closed->second, {.relative = 1e-13});
 
   const activations::Function gelu = function("gelu");
   const double limit = theory::stable_weight_variance_limit(gelu);
@@ -96,7 +107,8 @@ void second_moment_not_variance(lab::Run& run, lab::Claim& g2) {
       centred.push_back(mean_square(matmul(y - m.mean, weight)));
     }
     g2.report(name + ": 1 / Var(Y), which the variance in place of the second moment would give", weight_variance);
-    g2.measured(name + ": variance of the next layer with 1 / Var(Y): E Y^2 / Var(Y), not 1", m.second / m.variance, plain, {.sigmas = 5});
+    g2.measured(name + ": variance of the next layer with 1 / Var(Y): E Y^2 / Var(Y), not 1", m.second / m.variance,
+                plain, {.sigmas = 5});
     g2.measured(name + ": the same when the mean is taken off the activations first", 1, centred, {.sigmas = 5});
   }
 }
@@ -108,12 +120,15 @@ void backward(lab::Run& run, lab::Claim& g2) {
     const theory::LayerVariances keeping = theory::variance_preserving(function(name));
     std::vector<double> gains;
     for (Index i = 0; i < networks; ++i) {
-      const Tensor z = randn({1, width}, {.dtype = float64}).requires_grad_(), back = randn({width, 1}, {.dtype = float64});
-      const Tensor weight = std::sqrt(keeping.weight_variance / double(width)) * randn({width, width}, {.dtype = float64});
+      const Tensor z = randn({1, width}, {.dtype = float64}).requires_grad_(),
+                   back = randn({width, 1}, {.dtype = float64});
+      const Tensor weight =
+          std::sqrt(keeping.weight_variance / double(width)) * randn({width, width}, {.dtype = float64});
       const Tensor output = matmul(matmul(activate(function(name), z), weight), back);
       gains.push_back(mean_square(grad(sum(output), z)) / mean_square(back));
     }
-    g2.measured(name + ": mean square of a gradient behind a layer over that before it: chi_1", theory::chi_1(function(name), 1, keeping), gains, {.sigmas = 5});
+    g2.measured(name + ": mean square of a gradient behind a layer over that before it: chi_1",
+                theory::chi_1(function(name), 1, keeping), gains, {.sigmas = 5});
   }
 }
 
@@ -123,7 +138,8 @@ void backward(lab::Run& run, lab::Claim& g2) {
 using Samples = std::vector<std::vector<double>>;
 
 // Networks with weights that are drawn. Rules share the draws, as rows of one batch: each sees its own network, scaled.
-std::vector<Samples> random_networks(lab::Run& run, const std::vector<Rule>& rules, int layers, Index width, Index networks) {
+std::vector<Samples> random_networks(lab::Run& run, const std::vector<Rule>& rules, int layers, Index width,
+                                     Index networks) {
   const NoGrad no_grad;
   std::vector<Samples> all(rules.size(), Samples(std::size_t(layers + 1)));
   for (Index n = 0; n < networks; ++n) {
@@ -137,17 +153,20 @@ std::vector<Samples> random_networks(lab::Run& run, const std::vector<Rule>& rul
       std::vector<Tensor> features;
       for (std::size_t r = 0; r < rules.size(); ++r) {
         features.push_back(activate(function(rules[r].activation), z[r]));
-        all[r][std::size_t(l)].push_back(rules[r].layer.weight_variance * mean_square(features[r]) + rules[r].layer.bias_variance);
+        all[r][std::size_t(l)].push_back(rules[r].layer.weight_variance * mean_square(features[r]) +
+                                         rules[r].layer.bias_variance);
       }
       const Tensor sums = matmul(cat(features), randn({width, width})), bias = randn({1, width});
       for (std::size_t r = 0; r < rules.size(); ++r)
-        z[r] = std::sqrt(rules[r].layer.weight_variance / double(width)) * sums.slice(0, Index(r), Index(r) + 1) + std::sqrt(rules[r].layer.bias_variance) * bias;
+        z[r] = std::sqrt(rules[r].layer.weight_variance / double(width)) * sums.slice(0, Index(r), Index(r) + 1) +
+               std::sqrt(rules[r].layer.bias_variance) * bias;
     }
   }
   return all;
 }
 
-// Networks too wide for that: given the layer before, Gaussian weights make the units of the next one independent and normal, exactly.
+// Networks too wide for that: given the layer before, Gaussian weights make the units of the next one independent and
+// normal, exactly.
 Samples wide_networks(lab::Run& run, const Rule& rule, int layers, Index width, Index networks) {
   const NoGrad no_grad;
   Samples samples(std::size_t(layers + 1));
@@ -156,37 +175,44 @@ Samples wide_networks(lab::Run& run, const Rule& rule, int layers, Index width, 
     for (int l = 0; l <= layers; ++l) {
       run.check_interrupt();
       samples[std::size_t(l)].push_back(v);
-      v = rule.layer.weight_variance * mean_square(activate(function(rule.activation), std::sqrt(v) * randn({width}))) + rule.layer.bias_variance;
+      v = rule.layer.weight_variance * mean_square(activate(function(rule.activation), std::sqrt(v) * randn({width}))) +
+          rule.layer.bias_variance;
     }
   }
   return samples;
 }
 
-// The number of layers over which the theory of a finite width holds: while spread and shift are small beside the variance.
+// The number of layers over which the theory of a finite width holds: while spread and shift are small beside the
+// variance.
 int reach(const std::vector<theory::WidthSpread>& predicted, const std::vector<double>& map) {
   std::size_t l = 0;
-  while (l < map.size() && predicted[l].deviation <= 0.25 * map[l] && std::fabs(predicted[l].mean - map[l]) <= 0.1 * map[l]) ++l;
+  while (l < map.size() && predicted[l].deviation <= 0.25 * map[l] &&
+         std::fabs(predicted[l].mean - map[l]) <= 0.1 * map[l])
+    ++l;
   return int(l) - 1;
 }
 
 // Mean and spread beside the theory, as far as it reaches.
 void compare(lab::Claim& g2, const Rule& rule, const Samples& found, Index width, const std::vector<int>& depths) {
   const int layers = int(found.size()) - 1;
-  const auto predicted = theory::finite_width_trajectory(function(rule.activation), rule.start, layers, rule.layer, width);
-  const int last = reach(predicted, theory::variance_trajectory(function(rule.activation), rule.start, layers, rule.layer));
+  const auto predicted =
+      theory::finite_width_trajectory(function(rule.activation), rule.start, layers, rule.layer, width);
+  const int last =
+      reach(predicted, theory::variance_trajectory(function(rule.activation), rule.start, layers, rule.layer));
   for (const int depth : depths) {
     if (depth > last) continue;
     const theory::WidthSpread& at = predicted[std::size_t(depth)];
     const std::vector<double>& samples = found[std::size_t(depth)];
     const double spread = at.deviation / at.mean;
-    const std::string what = fmt::format("{}, from {:g}, width {}, after {} layers", rule.name, rule.start, width, depth);
-    // The first terms that the theory leaves out are of third order in the spread. The standard errors are those of the prediction: a mean
-    // of n samples is known to 1 / sqrt n of their deviation, the deviation itself to 1 / sqrt(2 n).
+    const std::string what =
+        fmt::format("{}, from {:g}, width {}, after {} layers", rule.name, rule.start, width, depth);
+    // The first terms that the theory leaves out are of third order in the spread. The standard errors are those of the
+    // prediction: a mean of n samples is known to 1 / sqrt n of their deviation, the deviation itself to 1 / sqrt(2 n).
     const double n = double(samples.size());
     g2.measured("variance of " + what, at.mean, report::mean(samples), at.deviation / std::sqrt(n),
                 {.sigmas = 5, .systematic = (spread * spread * spread + 1e-4) * at.mean});
-    g2.measured("its deviation from network to network", at.deviation, report::sample_std(samples), at.deviation / std::sqrt(2 * (n - 1)),
-                {.sigmas = 5, .systematic = spread * at.deviation});
+    g2.measured("its deviation from network to network", at.deviation, report::sample_std(samples),
+                at.deviation / std::sqrt(2 * (n - 1)), {.sigmas = 5, .systematic = spread * at.deviation});
   }
 }
 
@@ -211,35 +237,46 @@ void depth(lab::Run& run, lab::Claim& g2) {
   const int layers = run.pick(50, 30);
   const Index width = run.pick<Index>(1000, 200), networks = run.pick<Index>(50, 20);
   const std::vector<Samples> found = random_networks(run, rules, layers, width, networks);
-  Table table({"rule", "from", Column("5 layers").significant(4), Column("10").significant(4), Column("20").significant(4), Column("30").significant(4),
-               Column("50").significant(4), Column(fmt::format("median of {} networks of width {}, {} layers", networks, width, layers)).significant(3)});
+  Table table(
+      {"rule", "from", Column("5 layers").significant(4), Column("10").significant(4), Column("20").significant(4),
+       Column("30").significant(4), Column("50").significant(4),
+       Column(fmt::format("median of {} networks of width {}, {} layers", networks, width, layers)).significant(3)});
   Figure figure("Variance of pre-activations by layer");
   figure.columns(2).panel_height(280);
   for (const std::string part : {"GELU, preserving", "GELU, He", "GELU, with biases", "tanh, preserving"}) {
     auto& panel = figure.panel(part).x_label("layer").log_y();
     for (std::size_t r = 0; r < rules.size(); ++r) {
       if (rules[r].name != part) continue;
-      const std::vector<double> map = theory::variance_trajectory(function(rules[r].activation), rules[r].start, layers, rules[r].layer);
+      const std::vector<double> map =
+          theory::variance_trajectory(function(rules[r].activation), rules[r].start, layers, rules[r].layer);
       std::vector<double> steps, low, middle, high;
       for (int l = 0; l <= layers; ++l) {
         steps.push_back(l);
-        low.push_back(report::quantile(found[r][std::size_t(l)], 0.1)), middle.push_back(report::quantile(found[r][std::size_t(l)], 0.5));
+        low.push_back(report::quantile(found[r][std::size_t(l)], 0.1)),
+            middle.push_back(report::quantile(found[r][std::size_t(l)], 0.5));
         high.push_back(report::quantile(found[r][std::size_t(l)], 0.9));
       }
       const std::string label = fmt::format("from {:g}", rules[r].start);
-      panel.line(label, steps, report::Band{middle, low, high}).line("", steps, map, {.like = label, .dash = report::Dash::dotted});
+      panel.line(label, steps, report::Band{middle, low, high})
+          .line("", steps, map, {.like = label, .dash = report::Dash::dotted});
     }
   }
-  run.figure("depth", std::move(figure), fmt::format("Medians and 80 % of {} networks of width {}; dotted: the map of infinite width.", networks, width));
+  run.figure(
+      "depth", std::move(figure),
+      fmt::format("Medians and 80 % of {} networks of width {}; dotted: the map of infinite width.", networks, width));
 
   for (std::size_t r = 0; r < rules.size(); ++r) {
-    const std::vector<double> map = theory::variance_trajectory(function(rules[r].activation), rules[r].start, 50, rules[r].layer);
-    table.row({rules[r].name, rules[r].start, map[5], map[10], map[20], map[30], map[50], report::median(found[r].back())});
+    const std::vector<double> map =
+        theory::variance_trajectory(function(rules[r].activation), rules[r].start, 50, rules[r].layer);
+    table.row(
+        {rules[r].name, rules[r].start, map[5], map[10], map[20], map[30], map[50], report::median(found[r].back())});
     compare(g2, rules[r], found[r], width, {1, 2, 5, 10, 20, 50});
   }
   run.table(table);
-  run.say("Columns 5 to 50: the map of infinite width. A spread that is not small beside the mean is shown and not judged: near an unstable fixed point a "
-          "width of a thousand is not wide.");
+  run.say(
+      "Columns 5 to 50: the map of infinite width. A spread that is not small beside the mean is shown and not judged: "
+      "near an unstable fixed point a "
+      "width of a thousand is not wide.");
 
   const auto deviation_of_log = [&](std::size_t r) {
     std::vector<double> logarithms;
@@ -252,7 +289,8 @@ void depth(lab::Run& run, lab::Claim& g2) {
 
   const Index wide = run.pick<Index>(1 << 20, 1 << 16), few = run.pick<Index>(8, 6);
   for (const Rule& rule : rules)
-    if (rule.activation == "gelu" && rule.name != "GELU, LeCun") compare(g2, rule, wide_networks(run, rule, 30, wide, few), wide, {5, 10, 20, 30});
+    if (rule.activation == "gelu" && rule.name != "GELU, LeCun")
+      compare(g2, rule, wide_networks(run, rule, 30, wide, few), wide, {5, 10, 20, 30});
 
   const auto after = [](const Rule& rule, int layers_) {
     return theory::variance_trajectory(function(rule.activation), rule.start, layers_, rule.layer).back();
@@ -260,7 +298,8 @@ void depth(lab::Run& run, lab::Claim& g2) {
   g2.at_most("GELU, preserving, from 0.9, after 30 layers: dead", 0.01, after(rules[1], 30));
   g2.at_least("GELU, preserving, from 1.1, after 30 layers: exploded", 5, after(rules[2], 30));
   g2.at_most("GELU under He's rule, after 20 layers: dead", 1e-4, after(rules[3], 20));
-  g2.at_most("GELU, with biases, from 0.5, after 300 layers: distance from 1", 0.01, std::fabs(after(rules[6], 300) - 1));
+  g2.at_most("GELU, with biases, from 0.5, after 300 layers: distance from 1", 0.01,
+             std::fabs(after(rules[6], 300) - 1));
 }
 
 // ---- Training ----
@@ -291,12 +330,16 @@ nn::Sequential network(const Rule& rule, Index features, Index width, int layers
 
 std::vector<Rule> rules_of_training() {
   const auto keeping = [](const char* name) { return theory::variance_preserving(function(name)); };
-  return {{"GELU, preserving", "gelu", keeping("gelu")}, {"GELU, He", "gelu", {2, 0}},     {"GELU, with biases", "gelu", theory::with_preserving_bias(function("gelu"), 2)},
-          {"ReLU, He", "relu", {2, 0}},                  {"ELU, preserving", "elu", keeping("elu")}};
+  return {{"GELU, preserving", "gelu", keeping("gelu")},
+          {"GELU, He", "gelu", {2, 0}},
+          {"GELU, with biases", "gelu", theory::with_preserving_bias(function("gelu"), 2)},
+          {"ReLU, He", "relu", {2, 0}},
+          {"ELU, preserving", "elu", keeping("elu")}};
 }
 
 // Says how the rules compare, and returns the first two sentences.
-std::string train(lab::Run& run, lab::Claim& g2, const std::string& name, const data::Dataset& train_set, const data::Dataset& test_set, int epochs, int seeds) {
+std::string train(lab::Run& run, lab::Claim& g2, const std::string& name, const data::Dataset& train_set,
+                  const data::Dataset& test_set, int epochs, int seeds) {
   const int layers = 30;
   const Index width = 64;
   std::vector<Training> all;
@@ -316,18 +359,24 @@ std::string train(lab::Run& run, lab::Claim& g2, const std::string& name, const 
     all.push_back(training);
   }
   run.section(fmt::format("Training on {}: {} layers of {}, {} epochs, {} seeds", name, layers, width, epochs, seeds));
-  Table table({"rule", Column("test accuracy ± deviation").percent(1), Column("loss before training").significant(4), "diverged"});
+  Table table({"rule", Column("test accuracy ± deviation").percent(1), Column("loss before training").significant(4),
+               "diverged"});
   for (const Training& t : all) {
     table.row({t.rule.name, report::Measured{report::mean(t.accuracy), report::sample_std(t.accuracy)},
                report::Measured{report::mean(t.first_loss), report::sample_std(t.first_loss)}, t.diverged});
-    g2.report(fmt::format("{}: test accuracy of {}", name, t.rule.name), report::mean(t.accuracy), report::standard_error(t.accuracy));
+    g2.report(fmt::format("{}: test accuracy of {}", name, t.rule.name), report::mean(t.accuracy),
+              report::standard_error(t.accuracy));
   }
   run.table(table);
   const auto sentence = [&](const Training& a, const Training& b) {
     const report::Interval d = report::paired_difference_interval(a.accuracy, b.accuracy);
-    const std::string who = d.contains(0) || !d.defined() ? "no difference beyond the noise" : d.center > 0 ? "\"" + a.rule.name + "\" is ahead" : "\"" + b.rule.name + "\" is ahead";
-    const std::string text = fmt::format("{}: accuracy of \"{}\" less that of \"{}\" is {:+.1f} points, with 95 % confidence between {:+.1f} and {:+.1f}: {}.", name,
-                                         a.rule.name, b.rule.name, 100 * d.center, 100 * d.lower, 100 * d.upper, who);
+    const std::string who = d.contains(0) || !d.defined() ? "no difference beyond the noise"
+                            : d.center > 0                ? "\"" + a.rule.name + "\" is ahead"
+                                                          : "\"" + b.rule.name + "\" is ahead";
+    const std::string text = fmt::format(
+        "{}: accuracy of \"{}\" less that of \"{}\" is {:+.1f} points, with 95 % confidence between {:+.1f} and "
+        "{:+.1f}: {}.",
+        name, a.rule.name, b.rule.name, 100 * d.center, 100 * d.lower, 100 * d.upper, who);
     run.say(text);
     return text;
   };
@@ -344,14 +393,16 @@ data::Dataset flat(data::Dataset set) {
 std::string training(lab::Run& run, lab::Claim& g2) {
   const auto [digits_train, digits_test] = data::split(data::digits(), {.test_fraction = 0.2, .stratify = true});
   const data::Standardize scale(digits_train.x.flatten(1));
-  const std::string found = train(run, g2, "digits", scale(flat(digits_train)), scale(flat(digits_test)), run.pick(20, 2), run.pick(10, 2));
+  const std::string found =
+      train(run, g2, "digits", scale(flat(digits_train)), scale(flat(digits_test)), run.pick(20, 2), run.pick(10, 2));
   const auto folder = run.data("mnist");
   if (!folder) {
     run.skip("training on MNIST", "the folder mnist is not in that of --data");
     return found;
   }
   if (run.quick()) return found;
-  const data::Dataset train_set = data::mnist(folder->string(), data::Split::train), test_set = data::mnist(folder->string(), data::Split::test);
+  const data::Dataset train_set = data::mnist(folder->string(), data::Split::train),
+                      test_set = data::mnist(folder->string(), data::Split::test);
   std::vector<Index> first(10000);
   for (std::size_t i = 0; i < first.size(); ++i) first[i] = Index(i);
   const data::Dataset part = flat(train_set.subset(first));
@@ -367,23 +418,31 @@ std::string training(lab::Run& run, lab::Claim& g2) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  lab::Lab lab("initialization", "Initialisation for GELU", "With which variance should the weights of a deep network begin?");
+  lab::Lab lab("initialization", "Initialisation for GELU",
+               "With which variance should the weights of a deep network begin?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& g2 = run.claim("G2", "The variance of GELU's output gives weights that keep the variance q* = 1 of pre-activations, so that training is stable; "
-                                     "ReLU's rule must not be reused.");
+    lab::Claim& g2 = run.claim("G2",
+                               "The variance of GELU's output gives weights that keep the variance q* = 1 of "
+                               "pre-activations, so that training is stable; "
+                               "ReLU's rule must not be reused.");
     variances_and_slopes(run, g2);
     second_moment_not_variance(run, g2);
     backward(run, g2);
     depth(run, g2);
     const std::string trained = training(run, g2);
     const activations::Function gelu = function("gelu");
-    const theory::LayerVariances keeping = theory::variance_preserving(gelu), biased = theory::with_preserving_bias(gelu, 2);
+    const theory::LayerVariances keeping = theory::variance_preserving(gelu),
+                                 biased = theory::with_preserving_bias(gelu, 2);
     g2.verdict(Verdict::holds_if,
-               fmt::format("sigma_w^2 = 1 / E g^2 = {:.4f} (the second moment, not the variance) keeps q = 1, and He's 2 lets GELU's signals die. But q = 1 is "
-                           "an unstable fixed point, V'(1) = {:.4f}: from 0.9 the variance dies, from 1.1 it explodes, and at width 1000 chance decides between the "
-                           "two. With biases, sigma_w^2 = 2 and sigma_b^2 = {:.4f}, it is stable (V' = {:.3f}). Gradients are another matter: chi_1 = {:.4f} and {:.4f}. {}",
-                           keeping.weight_variance, theory::variance_slope(gelu, 1, keeping), biased.bias_variance, theory::variance_slope(gelu, 1, biased),
-                           theory::chi_1(gelu, 1, keeping), theory::chi_1(gelu, 1, biased), trained))
+               fmt::format("sigma_w^2 = 1 / E g^2 = {:.4f} (the second moment, not the variance) keeps q = 1, and He's "
+                           "2 lets GELU's signals die. But q = 1 is "
+                           "an unstable fixed point, V'(1) = {:.4f}: from 0.9 the variance dies, from 1.1 it explodes, "
+                           "and at width 1000 chance decides between the "
+                           "two. With biases, sigma_w^2 = 2 and sigma_b^2 = {:.4f}, it is stable (V' = {:.3f}). "
+                           "Gradients are another matter: chi_1 = {:.4f} and {:.4f}. {}",
+                           keeping.weight_variance, theory::variance_slope(gelu, 1, keeping), biased.bias_variance,
+                           theory::variance_slope(gelu, 1, biased), theory::chi_1(gelu, 1, keeping),
+                           theory::chi_1(gelu, 1, biased), trained))
         .figure("depth");
   });
 }

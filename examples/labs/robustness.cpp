@@ -1,10 +1,11 @@
 // How far can an input be moved before a network may change its mind?
 //
-// The steepest slope of each activation, exactly and by a scan with automatic differentiation; a two-layer network in the plane, whose
-// distance to the boundary can be measured; then trained classifiers on digits and MNIST: certified radii by spectral norms and slopes,
-// and an attack by projected gradient descent that must never succeed within them. Two ways to certify too much are shown to fail. The
-// derivations are in docs/labs/robustness.md. Takes some minutes. What you should see: no attack within any radius, attacks that succeed
-// at a few times the radius, and false certificates where a constant is used outside of what it was made for.
+// The steepest slope of each activation, exactly and by a scan with automatic differentiation; a two-layer network in
+// the plane, whose distance to the boundary can be measured; then trained classifiers on digits and MNIST: certified
+// radii by spectral norms and slopes, and an attack by projected gradient descent that must never succeed within them.
+// Two ways to certify too much are shown to fail. The derivations are in docs/labs/robustness.md. Takes some minutes.
+// What you should see: no attack within any radius, attacks that succeed at a few times the radius, and false
+// certificates where a constant is used outside of what it was made for.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -38,23 +39,28 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 void steepest(lab::Run& run, lab::Claim& g13) {
   run.section("The steepest slope");
-  Table table({"activation", Column("sup |f'|").significant(10), Column("at").significant(6), Column("on [-2, 2]").significant(8),
-               Column("on [-1, 1]").significant(8), Column("on [-0.5, 0.5]").significant(7), Column("inf f'").significant(7)});
-  for (const std::string name : {"relu", "gelu", "gelu_tanh", "silu", "mish", "elu", "elu(2)", "selu", "hard_swish", "tanh", "softplus"}) {
+  Table table({"activation", Column("sup |f'|").significant(10), Column("at").significant(6),
+               Column("on [-2, 2]").significant(8), Column("on [-1, 1]").significant(8),
+               Column("on [-0.5, 0.5]").significant(7), Column("inf f'").significant(7)});
+  for (const std::string name :
+       {"relu", "gelu", "gelu_tanh", "silu", "mish", "elu", "elu(2)", "selu", "hard_swish", "tanh", "softplus"}) {
     const activations::Function f = activations::activation(name);
     const theory::Extreme sup = theory::lipschitz_constant(f);
     const auto within = [&](double reach) { return theory::lipschitz_constant(f, {-reach, reach}).value; };
     // Not a search but a scan by the tape: it may not find more, and comes as near as its grid allows.
     const Tensor x = linspace(-40, 40, run.pick<Index>(4000001, 400001), {.dtype = float64}).requires_grad_();
     const double scanned = abs(grad(sum(activate(f, x)), x)).max().item();
-    g13.at_most(name + ": sup |f'|, and the largest slope of a scan by automatic differentiation", sup.value * (1 + 1e-14), scanned);
+    g13.at_most(name + ": sup |f'|, and the largest slope of a scan by automatic differentiation",
+                sup.value * (1 + 1e-14), scanned);
     g13.equal(name + ": the same, how near the scan comes", sup.value, scanned, {.relative = 1e-3});
     table.row({name, sup.value, sup.at, within(2), within(1), within(0.5), theory::slope_range(f).lowest.value});
   }
   run.table(table);
   const double closed = theory::normal_cdf(std::sqrt(2.0)) + std::exp(-1.0) / std::sqrt(std::numbers::pi);
-  g13.equal("gelu: Phi(sqrt 2) + 1 / (e sqrt pi), and the search", closed, theory::lipschitz_constant("gelu").value, {.relative = 1e-15});
-  g13.equal("gelu: sup g' + inf g' = 1, for g'(x) + g'(-x) = 1", 1, closed + theory::slope_range(activations::activation("gelu")).lowest.value, {.absolute = 1e-14});
+  g13.equal("gelu: Phi(sqrt 2) + 1 / (e sqrt pi), and the search", closed, theory::lipschitz_constant("gelu").value,
+            {.relative = 1e-15});
+  g13.equal("gelu: sup g' + inf g' = 1, for g'(x) + g'(-x) = 1", 1,
+            closed + theory::slope_range(activations::activation("gelu")).lowest.value, {.absolute = 1e-14});
 }
 
 // ---- Networks ----
@@ -79,7 +85,8 @@ theory::PlainNetwork plain(const Network& network) {
   theory::PlainNetwork copy{{}, network.f.function()};
   for (const nn::Linear& layer : network.layers) {
     const Tensor weight = layer.weight.to(float64);
-    copy.layers.push_back({{weight.size(0), weight.size(1), to_vector<double>(weight)}, to_vector<double>(layer.bias.to(float64))});
+    copy.layers.push_back(
+        {{weight.size(0), weight.size(1), to_vector<double>(weight)}, to_vector<double>(layer.bias.to(float64))});
   }
   return copy;
 }
@@ -94,8 +101,10 @@ Tensor margins(Network& network, const Tensor& x, const Tensor& labels) {
   return sum(logits * own, {.axes = {1}, .keepdim = true}) - max(logits - 1e9 * own, {.axes = {1}, .keepdim = true});
 }
 
-// Projected gradient descent on the margin, in the Euclidean ball of each sample's radius (Madry et al. 2018): which samples fall.
-std::vector<bool> attack(Network& network, const Tensor& x, const Tensor& labels, const std::vector<double>& radii, int starts, int steps) {
+// Projected gradient descent on the margin, in the Euclidean ball of each sample's radius (Madry et al. 2018): which
+// samples fall.
+std::vector<bool> attack(Network& network, const Tensor& x, const Tensor& labels, const std::vector<double>& radii,
+                         int starts, int steps) {
   const Tensor radius = column(radii);
   std::vector<bool> fallen(radii.size());
   for (int start = 0; start < starts; ++start) {
@@ -118,7 +127,9 @@ std::vector<bool> attack(Network& network, const Tensor& x, const Tensor& labels
 Index count(const std::vector<bool>& of) { return std::count(of.begin(), of.end(), true); }
 
 // A network of layers that are written out: weights row by row.
-theory::PlainNetwork written(const std::string& activation, std::vector<theory::AffineLayer> layers) { return {std::move(layers), activations::activation(activation)}; }
+theory::PlainNetwork written(const std::string& activation, std::vector<theory::AffineLayer> layers) {
+  return {std::move(layers), activations::activation(activation)};
+}
 
 theory::AffineLayer affine(Index outputs, std::vector<double> weights, std::vector<double> biases) {
   const Index inputs = Index(weights.size()) / outputs;
@@ -129,7 +140,9 @@ theory::AffineLayer affine(Index outputs, std::vector<double> weights, std::vect
 
 // The nearest point where the sign changes, by rays in all directions.
 double distance_to_boundary(const theory::PlainNetwork& network, const std::vector<double>& x, double reach, int rays) {
-  const auto positive = [&](double angle, double r) { return theory::evaluate(network, {x[0] + r * std::cos(angle), x[1] + r * std::sin(angle)})[0] > 0; };
+  const auto positive = [&](double angle, double r) {
+    return theory::evaluate(network, {x[0] + r * std::cos(angle), x[1] + r * std::sin(angle)})[0] > 0;
+  };
   const bool here = theory::evaluate(network, x)[0] > 0;
   double nearest = reach;
   for (int i = 0; i < rays; ++i) {
@@ -137,7 +150,8 @@ double distance_to_boundary(const theory::PlainNetwork& network, const std::vect
     for (double r = reach / 400; r < nearest; r += reach / 400)
       if (positive(angle, r) != here) {
         double inside = r - reach / 400, outside = r;
-        for (int k = 0; k < 50; ++k) (positive(angle, 0.5 * (inside + outside)) == here ? inside : outside) = 0.5 * (inside + outside);
+        for (int k = 0; k < 50; ++k)
+          (positive(angle, 0.5 * (inside + outside)) == here ? inside : outside) = 0.5 * (inside + outside);
         nearest = outside;
       }
   }
@@ -147,13 +161,16 @@ double distance_to_boundary(const theory::PlainNetwork& network, const std::vect
 void in_the_plane(lab::Run& run, lab::Claim& g13) {
   run.section("A two-layer network in the plane");
   const theory::PlainNetwork network =
-      written("gelu", {affine(4, {1.5, -0.5, -1, 1.2, 0.3, 2, -0.8, -1.1}, {0.2, -0.4, 0.1, 0.5}), affine(1, {1.2, -0.9, 0.7, -1.1}, {-0.3})});
+      written("gelu", {affine(4, {1.5, -0.5, -1, 1.2, 0.3, 2, -0.8, -1.1}, {0.2, -0.4, 0.1, 0.5}),
+                       affine(1, {1.2, -0.9, 0.7, -1.1}, {-0.3})});
   const std::vector<double> x{0.8, 0.6};
   const theory::SlopeRange slopes = theory::slope_range(network.f);
   const double value = theory::evaluate(network, x)[0], product = theory::product_bound(network);
-  const double vertices = theory::slope_interval_bound(network, std::vector<theory::Interval>(4, {slopes.lowest.value, slopes.highest.value}));
+  const double vertices = theory::slope_interval_bound(
+      network, std::vector<theory::Interval>(4, {slopes.lowest.value, slopes.highest.value}));
   const Index label = value > 0;
-  const theory::Certificate everywhere = theory::certify(network, x, label), local = theory::certify_local(network, x, label);
+  const theory::Certificate everywhere = theory::certify(network, x, label),
+                            local = theory::certify_local(network, x, label);
   const double distance = distance_to_boundary(network, x, 4, run.pick(7200, 1440));
   Table table({"bound", Column("Lipschitz constant").significant(8), Column("radius").significant(7)});
   table.row({"product of spectral norms and sup |g'|", product, everywhere.radius});
@@ -161,10 +178,13 @@ void in_the_plane(lab::Run& run, lab::Claim& g13) {
   table.row({"the same, with slopes where the ball can lead", local.lipschitz, local.radius});
   table.row({"distance to the boundary, by rays", "", distance});
   run.table(table);
-  g13.equal("two layers: radius = |margin| / product bound", std::fabs(value) / product, everywhere.radius, {.relative = 1e-10});
+  g13.equal("two layers: radius = |margin| / product bound", std::fabs(value) / product, everywhere.radius,
+            {.relative = 1e-10});
   g13.at_most("two layers: the bound by slope intervals, and the product", product, vertices);
-  g13.at_least("two layers: the radius by slope intervals, and that by the product", everywhere.radius, std::fabs(value) / vertices);
-  g13.at_least("two layers: the local radius, and that by slope intervals", std::fabs(value) / vertices * (1 - 1e-9), local.radius);
+  g13.at_least("two layers: the radius by slope intervals, and that by the product", everywhere.radius,
+               std::fabs(value) / vertices);
+  g13.at_least("two layers: the local radius, and that by slope intervals", std::fabs(value) / vertices * (1 - 1e-9),
+               local.radius);
   g13.at_most("two layers: the local radius, and the distance to the boundary", distance, local.radius);
 }
 
@@ -172,18 +192,21 @@ void in_the_plane(lab::Run& run, lab::Claim& g13) {
 
 void false_certificates(lab::Run& run, lab::Claim& g13) {
   run.section("Certificates that are none");
-  // Logits (x, y): the map has the constant 1, the difference of logits has sqrt 2. At (1, 0) the boundary is 1 / sqrt 2 away.
+  // Logits (x, y): the map has the constant 1, the difference of logits has sqrt 2. At (1, 0) the boundary is 1 / sqrt
+  // 2 away.
   const theory::PlainNetwork identity = written("relu", {affine(2, {1, 0, 0, 1}, {})});
   const theory::Certificate difference = theory::certify(identity, {1, 0}, 0);
   const double too_far = difference.margin / theory::product_bound(identity), distance = 1 / std::sqrt(2.0);
-  g13.equal("logits (x, y) at (1, 0): certified radius, and the distance to the boundary", distance, difference.radius, {.relative = 1e-10});
+  g13.equal("logits (x, y) at (1, 0): certified radius, and the distance to the boundary", distance, difference.radius,
+            {.relative = 1e-10});
   g13.at_least("margin over the constant of all logits together: beyond the boundary", distance * 1.4, too_far);
 
   // One unit g(x) - g(1) at x = 1.9: the slope between is above what it is on [-1, 1].
   const activations::Function gelu = activations::activation("gelu");
   const theory::PlainNetwork unit = written("gelu", {affine(1, {1}, {}), affine(1, {1}, {-gelu(1.0)})});
   const double margin = theory::evaluate(unit, {1.9})[0], interval = theory::lipschitz_constant(gelu, {-1, 1}).value;
-  g13.at_least("g(x) - g(1) at 1.9, 0.9 from the boundary: margin over the constant of [-1, 1]", 0.9, margin / interval, "a false certificate");
+  g13.at_least("g(x) - g(1) at 1.9, 0.9 from the boundary: margin over the constant of [-1, 1]", 0.9, margin / interval,
+               "a false certificate");
   g13.at_most("the same with the constant of all reals", 0.9, theory::certify(unit, {1.9}, 1).radius);
 }
 
@@ -205,7 +228,8 @@ struct Outcome {
   std::vector<double> radii;
 };
 
-// Lipschitz constants of all differences of two logits. (They share all layers but the last; theory::certify finds the same.)
+// Lipschitz constants of all differences of two logits. (They share all layers but the last; theory::certify finds the
+// same.)
 std::vector<std::vector<double>> constants(const theory::PlainNetwork& network, Index classes) {
   const double first = theory::product_bound(theory::logit_difference(network, 0, 1));
   const auto row = [&](Index a, Index b) {
@@ -256,7 +280,8 @@ Outcome certify_and_attack(lab::Run& run, Network& network, const Problem& probl
   const std::vector<std::int64_t> places(kept.begin(), kept.end());
   const Tensor right = index_select(x, 0, from_vector(places)), right_labels = index_select(y, 0, from_vector(places));
   const std::vector<double> first = to_vector<double>(network.layers[0](right).detach());
-  outcome.inside = double(std::count_if(first.begin(), first.end(), [](double z) { return std::fabs(z) <= 2; })) / double(first.size());
+  outcome.inside = double(std::count_if(first.begin(), first.end(), [](double z) { return std::fabs(z) <= 2; })) /
+                   double(first.size());
 
   // First inside, then further and further off.
   const int steps = run.pick(40, 20);
@@ -270,7 +295,8 @@ Outcome certify_and_attack(lab::Run& run, Network& network, const Problem& probl
     for (std::size_t i = 0; i < fallen.size(); ++i)
       if (fallen[i]) fallen_at[i] = std::min(fallen_at[i], factor);
   }
-  outcome.reached = double(std::count_if(fallen_at.begin(), fallen_at.end(), [](double f) { return f < infinity; })) / double(fallen_at.size());
+  outcome.reached = double(std::count_if(fallen_at.begin(), fallen_at.end(), [](double f) { return f < infinity; })) /
+                    double(fallen_at.size());
   outcome.ratio = report::median(fallen_at);
 
   std::vector<double> gains;
@@ -279,7 +305,8 @@ Outcome certify_and_attack(lab::Run& run, Network& network, const Problem& probl
     run.check_interrupt();
     const std::vector<double> image = to_vector<double>(right[i]);
     const Index label = labels[std::size_t(kept[std::size_t(i)])];
-    const double everywhere = theory::certify(theory, image, label).radius, here = theory::certify_local(theory, image, label).radius;
+    const double everywhere = theory::certify(theory, image, label).radius,
+                 here = theory::certify_local(theory, image, label).radius;
     outcome.worst_certify = std::max(outcome.worst_certify, std::fabs(everywhere / outcome.radii[std::size_t(i)] - 1));
     gains.push_back(here / everywhere);
     local_radii.push_back(here);
@@ -288,7 +315,8 @@ Outcome certify_and_attack(lab::Run& run, Network& network, const Problem& probl
     const Index n = Index(gains.size());
     outcome.local_gain = report::median(gains);
     outcome.least_local_gain = *std::min_element(gains.begin(), gains.end());
-    outcome.broken_local = count(attack(network, right.slice(0, 0, n), right_labels.slice(0, 0, n), local_radii, run.pick(8, 4), steps));
+    outcome.broken_local =
+        count(attack(network, right.slice(0, 0, n), right_labels.slice(0, 0, n), local_radii, run.pick(8, 4), steps));
   }
   return outcome;
 }
@@ -313,10 +341,15 @@ Network trained(const Problem& problem, const std::string& activation, std::uint
 
 std::string plural(const std::vector<Index>& hidden) { return fmt::format("{}", fmt::join(hidden, ", ")); }
 
-void classifiers(lab::Run& run, lab::Claim& g13, const Problem& problem, const std::vector<std::string>& names, int seeds) {
-  run.section(fmt::format("{}: hidden layers of {}, {} seeds, {} images", problem.name, plural(problem.hidden), seeds, problem.images));
-  Table table({"activation", Column("accuracy ±").percent(1), Column("mean certified radius ±").significant(3), Column("attack succeeds at (median, times the radius)").significant(3),
-               Column("radius over margin / (sqrt 2 L of all logits)").significant(3), Column("pre-activations in [-2, 2]").percent(0), Column("local over global radius (median)").significant(3)});
+void classifiers(lab::Run& run, lab::Claim& g13, const Problem& problem, const std::vector<std::string>& names,
+                 int seeds) {
+  run.section(fmt::format("{}: hidden layers of {}, {} seeds, {} images", problem.name, plural(problem.hidden), seeds,
+                          problem.images));
+  Table table({"activation", Column("accuracy ±").percent(1), Column("mean certified radius ±").significant(3),
+               Column("attack succeeds at (median, times the radius)").significant(3),
+               Column("radius over margin / (sqrt 2 L of all logits)").significant(3),
+               Column("pre-activations in [-2, 2]").percent(0),
+               Column("local over global radius (median)").significant(3)});
   std::vector<std::vector<double>> radii;
   Figure figure(fmt::format("Share of {} test images that are certified", problem.name));
   auto& panel = figure.panel().x_label("radius (Euclidean)").y_label("certified and right");
@@ -328,17 +361,21 @@ void classifiers(lab::Run& run, lab::Claim& g13, const Problem& problem, const s
     for (int seed = 0; seed < seeds; ++seed) {
       Network network = trained(problem, name, run.seed() + std::uint64_t(seed));
       const Outcome o = certify_and_attack(run, network, problem);
-      accuracy.push_back(o.accuracy), radius.push_back(o.mean_radius), ratio.push_back(o.ratio), logits.push_back(o.all_logits);
+      accuracy.push_back(o.accuracy), radius.push_back(o.mean_radius), ratio.push_back(o.ratio),
+          logits.push_back(o.all_logits);
       inside.push_back(o.inside), gain.push_back(o.local_gain);
       broken += o.broken, broken_local += o.broken_local, attacked += o.correct;
-      reached = std::min(reached, o.reached), least_gain = std::min(least_gain, o.least_local_gain), worst_certify = std::max(worst_certify, o.worst_certify);
+      reached = std::min(reached, o.reached), least_gain = std::min(least_gain, o.least_local_gain),
+      worst_certify = std::max(worst_certify, o.worst_certify);
       std::vector<double> curve;
       for (int k = 0; k <= 60; ++k)
-        curve.push_back(double(std::count_if(o.radii.begin(), o.radii.end(), [&](double r) { return r >= 0.02 * k; })) / double(problem.images));
+        curve.push_back(double(std::count_if(o.radii.begin(), o.radii.end(), [&](double r) { return r >= 0.02 * k; })) /
+                        double(problem.images));
       curves.push_back(curve);
     }
     const std::string what = fmt::format("{}, {}, hidden {}", problem.name, name, plural(problem.hidden));
-    g13.equal(fmt::format("{}: attacks that succeed within the certified radius, of {} images", what, attacked), 0, double(broken), {});
+    g13.equal(fmt::format("{}: attacks that succeed within the certified radius, of {} images", what, attacked), 0,
+              double(broken), {});
     g13.at_least(what + ": share of the images that the attack takes further off (it is able to)", 0.9, reached);
     if (problem.local > 0) {
       g13.equal(what + ": attacks that succeed within the local radius", 0, double(broken_local), {});
@@ -347,8 +384,9 @@ void classifiers(lab::Run& run, lab::Claim& g13, const Problem& problem, const s
     }
     g13.report(what + ": mean certified radius", report::mean(radius), report::standard_error(radius));
     radii.push_back(radius);
-    table.row({name, report::Measured{report::mean(accuracy), report::sample_std(accuracy)}, report::Measured{report::mean(radius), report::sample_std(radius)},
-               report::mean(ratio), report::mean(logits), report::mean(inside), report::mean(gain)});
+    table.row({name, report::Measured{report::mean(accuracy), report::sample_std(accuracy)},
+               report::Measured{report::mean(radius), report::sample_std(radius)}, report::mean(ratio),
+               report::mean(logits), report::mean(inside), report::mean(gain)});
     std::vector<double> at;
     for (int k = 0; k <= 60; ++k) at.push_back(0.02 * k);
     panel.line(name, at, report::band(curves));
@@ -357,10 +395,15 @@ void classifiers(lab::Run& run, lab::Claim& g13, const Problem& problem, const s
   for (std::size_t i = 1; i < names.size(); ++i) {
     const report::Interval d = report::paired_difference_interval(radii[0], radii[i]);
     if (!d.defined()) continue;
-    run.say(fmt::format("Mean certified radius of {} less that of {}: {:+.4f}, with 95 % confidence between {:+.4f} and {:+.4f}: {}.", names[0], names[i], d.center, d.lower,
-                        d.upper, d.contains(0) ? "no difference beyond the noise" : d.center > 0 ? names[0] + " is ahead" : names[i] + " is ahead"));
+    run.say(fmt::format(
+        "Mean certified radius of {} less that of {}: {:+.4f}, with 95 % confidence between {:+.4f} and {:+.4f}: {}.",
+        names[0], names[i], d.center, d.lower, d.upper,
+        d.contains(0)  ? "no difference beyond the noise"
+        : d.center > 0 ? names[0] + " is ahead"
+                       : names[i] + " is ahead"));
   }
-  run.figure(fmt::format("{}_{}", problem.name, problem.hidden.size()), std::move(figure), "By the product of spectral norms and sup |f'|. Mean and deviation over seeds.");
+  run.figure(fmt::format("{}_{}", problem.name, problem.hidden.size()), std::move(figure),
+             "By the product of spectral norms and sup |f'|. Mean and deviation over seeds.");
 }
 
 data::Dataset flat(data::Dataset set) {
@@ -371,32 +414,51 @@ data::Dataset flat(data::Dataset set) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  lab::Lab lab("robustness", "Certified robustness", "How far can an input be moved before a network may change its mind?");
+  lab::Lab lab("robustness", "Certified robustness",
+               "How far can an input be moved before a network may change its mind?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& g13 = run.claim("G13", "The bound of GELU's slope, e.g. on [-2, 2], and the layers' norms give a Lipschitz constant L; a margin m then certifies the "
-                                       "radius m / L.");
+    lab::Claim& g13 = run.claim("G13",
+                                "The bound of GELU's slope, e.g. on [-2, 2], and the layers' norms give a Lipschitz "
+                                "constant L; a margin m then certifies the "
+                                "radius m / L.");
     steepest(run, g13);
     in_the_plane(run, g13);
     false_certificates(run, g13);
     const auto [train, test] = data::split(data::digits(), {.test_fraction = 0.3, .stratify = true});
-    Problem digits{"digits", flat(train), flat(test), {24}, run.pick(20, 6), run.pick<Index>(500, 100), run.pick(20, 2)};
-    const std::vector<std::string> names = run.quick() ? std::vector<std::string>{"gelu", "relu"} : std::vector<std::string>{"gelu", "relu", "tanh", "elu", "silu"};
+    Problem digits{"digits",       flat(train), flat(test), {24}, run.pick(20, 6), run.pick<Index>(500, 100),
+                   run.pick(20, 2)};
+    const std::vector<std::string> names = run.quick()
+                                               ? std::vector<std::string>{"gelu", "relu"}
+                                               : std::vector<std::string>{"gelu", "relu", "tanh", "elu", "silu"};
     classifiers(run, g13, digits, names, run.pick(5, 1));
     digits.hidden = {24, 24, 24}, digits.local = 0;
-    classifiers(run, g13, digits, run.quick() ? std::vector<std::string>{"gelu"} : std::vector<std::string>{"gelu", "relu"}, run.pick(5, 1));
+    classifiers(run, g13, digits,
+                run.quick() ? std::vector<std::string>{"gelu"} : std::vector<std::string>{"gelu", "relu"},
+                run.pick(5, 1));
     const auto folder = run.data("mnist");
     if (!folder) {
       run.skip("MNIST", "the folder mnist is not in that of --data");
     } else if (!run.quick()) {
-      const Problem mnist{"MNIST", flat(data::mnist(folder->string(), data::Split::train)), flat(data::mnist(folder->string(), data::Split::test)), {32}, 2, 500, 0};
+      const Problem mnist{"MNIST",
+                          flat(data::mnist(folder->string(), data::Split::train)),
+                          flat(data::mnist(folder->string(), data::Split::test)),
+                          {32},
+                          2,
+                          500,
+                          0};
       classifiers(run, g13, mnist, {"gelu", "relu", "tanh"}, 3);
     }
-    g13.verdict(Verdict::holds_if,
-                fmt::format("With sup |g'| = Phi(sqrt 2) + 1 / (e sqrt pi) = {:.6f} over all reals and L the constant of the difference of the two logits, no attack succeeds "
-                            "within m / L. With the constant of all logits together it has to be m / (sqrt 2 L); a constant of an interval certifies only while every "
-                            "pre-activation stays in it over the whole ball. Bounds with slopes where the ball can lead are never worse and reach further. ReLU and tanh "
-                            "have sup |f'| = 1, so that GELU starts with a handicap of 11 % for each hidden layer at equal weights.",
-                            theory::lipschitz_constant("gelu").value))
+    g13.verdict(
+           Verdict::holds_if,
+           fmt::format(
+               "With sup |g'| = Phi(sqrt 2) + 1 / (e sqrt pi) = {:.6f} over all reals and L the constant of the "
+               "difference of the two logits, no attack succeeds "
+               "within m / L. With the constant of all logits together it has to be m / (sqrt 2 L); a constant of an "
+               "interval certifies only while every "
+               "pre-activation stays in it over the whole ball. Bounds with slopes where the ball can lead are never "
+               "worse and reach further. ReLU and tanh "
+               "have sup |f'| = 1, so that GELU starts with a handicap of 11 % for each hidden layer at equal weights.",
+               theory::lipschitz_constant("gelu").value))
         .figure("digits_1");
   });
 }

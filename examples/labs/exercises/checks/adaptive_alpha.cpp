@@ -14,14 +14,17 @@ using namespace gradus;
 
 namespace {
 
-void slope() { expect_close("alpha", unit_slope_alpha(), theory::adaptive_elu_alpha(theory::EluCondition::unit_slope, 0, 1)); }
+void slope() {
+  expect_close("alpha", unit_slope_alpha(), theory::adaptive_elu_alpha(theory::EluCondition::unit_slope, 0, 1));
+}
 
 void leaky() {
   const double a = std::fabs(leaky_slope());
   expect(a < 1e6, "the slope is finite");
   const auto f = activations::activation("leaky_relu(" + std::to_string(a) + ")");
   for (const double variance : {0.1, 9.0})
-    expect_close("E f'^2 for variance " + std::to_string(variance), theory::gaussian_moments(f, {.variance = variance}).slope_second, 1, 1e-6);
+    expect_close("E f'^2 for variance " + std::to_string(variance),
+                 theory::gaussian_moments(f, {.variance = variance}).slope_second, 1, 1e-6);
 }
 
 void centred() {
@@ -29,7 +32,8 @@ void centred() {
     const double alpha = centring_alpha(x);
     double sum = 0;
     for (const double v : x) sum += v > 0 ? v : alpha * std::expm1(v);
-    expect_close("the sum of ELU over " + std::to_string(x.size()) + " numbers, alpha = " + std::to_string(alpha), sum, 0);
+    expect_close("the sum of ELU over " + std::to_string(x.size()) + " numbers, alpha = " + std::to_string(alpha), sum,
+                 0);
   }
 }
 

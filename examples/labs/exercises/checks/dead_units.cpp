@@ -16,14 +16,17 @@ void chance() {
   for (const double mu : {0.0, -1.0, -2.5})
     for (const double s : {0.5, 1.0})
       for (const int n : {1, 20})
-        expect_close("mu = " + std::to_string(mu) + ", s = " + std::to_string(s) + ", n = " + std::to_string(n), dead_chance(mu, s, n),
-                     theory::dead_unit_probability(activations::activation("relu"), n, {.mean = mu, .variance = s * s}));
+        expect_close(
+            "mu = " + std::to_string(mu) + ", s = " + std::to_string(s) + ", n = " + std::to_string(n),
+            dead_chance(mu, s, n),
+            theory::dead_unit_probability(activations::activation("relu"), n, {.mean = mu, .variance = s * s}));
 }
 
 void half() {
   const double mu = half_dead();
   expect(std::fabs(mu) < 10, "mu is a small number");
-  expect_close("the chance at your mu", theory::dead_unit_probability(activations::activation("relu"), 100, {.mean = mu}), 0.5, 1e-3);
+  expect_close("the chance at your mu",
+               theory::dead_unit_probability(activations::activation("relu"), 100, {.mean = mu}), 0.5, 1e-3);
 }
 
 void counting() {
@@ -40,7 +43,9 @@ void slopes() {
     const double now = never_dead(x);
     expect(now >= before, "it falls before " + std::to_string(x));
     expect(now >= -1 - 1e-12 && now <= 1e-12, "at " + std::to_string(x) + " it is " + std::to_string(now));
-    if (x > -19.99) expect(now - before >= 0.01 * 0.01 * (1 - 1e-6), "the slope before " + std::to_string(x) + " is " + std::to_string((now - before) / 0.01));
+    if (x > -19.99)
+      expect(now - before >= 0.01 * 0.01 * (1 - 1e-6),
+             "the slope before " + std::to_string(x) + " is " + std::to_string((now - before) / 0.01));
     before = now;
   }
 }

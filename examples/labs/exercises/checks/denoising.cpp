@@ -21,7 +21,8 @@ void linear() {
 }
 
 void threshold() {
-  expect_close("the threshold at sigma = 0.7", exercise::one_sided_threshold(), theory::best_threshold(theory::sparse_half_normal(), 0.7, true).parameter, 0.006);
+  expect_close("the threshold at sigma = 0.7", exercise::one_sided_threshold(),
+               theory::best_threshold(theory::sparse_half_normal(), 0.7, true).parameter, 0.006);
 }
 
 void prox() {
@@ -30,8 +31,9 @@ void prox() {
       const auto value = [&](double x) { return 0.5 * (x - y) * (x - y) + weight * std::fabs(x); };
       const double x = proximal(y, weight);
       for (double other = -4; other <= 4; other += 0.01)
-        expect(value(x) <= value(other) + 1e-12, "y = " + std::to_string(y) + ", weight = " + std::to_string(weight) + ": " + std::to_string(other) +
-                                                     " is better than your " + std::to_string(x));
+        expect(value(x) <= value(other) + 1e-12, "y = " + std::to_string(y) + ", weight = " + std::to_string(weight) +
+                                                     ": " + std::to_string(other) + " is better than your " +
+                                                     std::to_string(x));
     }
 }
 

@@ -27,7 +27,8 @@ void two_units() {
 void sharp() {
   const double k = sharpness();
   double worst = 0;
-  for (double x = -5; x <= 5; x += 0.001) worst = std::max(worst, std::fabs((x > 0 ? x : std::expm1(k * x) / k) - std::max(0.0, x)));
+  for (double x = -5; x <= 5; x += 0.001)
+    worst = std::max(worst, std::fabs((x > 0 ? x : std::expm1(k * x) / k) - std::max(0.0, x)));
   expect(worst <= 1.0 / 500 + 1e-12, "the largest difference is " + std::to_string(worst));
   expect(worst >= 0.99 / 500, "the largest difference is " + std::to_string(worst) + ": sharper than needed");
 }
@@ -38,7 +39,8 @@ void stairs() {
       for (double x = -1; x <= steps + 1; x += 0.125) {
         double expected = 0;
         for (int i = 0; i < steps; ++i) expected += std::clamp((x - i) / width, 0.0, 1.0);
-        expect_close(std::to_string(steps) + " steps of width " + std::to_string(width) + ", " + at(x), value(staircase(steps, width), x), expected);
+        expect_close(std::to_string(steps) + " steps of width " + std::to_string(width) + ", " + at(x),
+                     value(staircase(steps, width), x), expected);
       }
 }
 
@@ -46,12 +48,14 @@ void square() {
   const Net net = parabola();
   expect(!net.units.empty() && net.units.size() <= 8, "one to eight units");
   for (double x = -1; x <= 1.0001; x += 0.001)
-    expect(std::fabs(value(net, x) - x * x) <= 0.01, at(x) + ": " + std::to_string(value(net, x)) + " for " + std::to_string(x * x));
+    expect(std::fabs(value(net, x) - x * x) <= 0.01,
+           at(x) + ": " + std::to_string(value(net, x)) + " for " + std::to_string(x * x));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   return main_of("expressivity",
-                 {{"two units", two_units}, {"ELU as ReLU", sharp}, {"a staircase", stairs}, {"a parabola", square}}, argc, argv);
+                 {{"two units", two_units}, {"ELU as ReLU", sharp}, {"a staircase", stairs}, {"a parabola", square}},
+                 argc, argv);
 }

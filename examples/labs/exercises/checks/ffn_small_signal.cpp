@@ -20,7 +20,8 @@ void constant_share() {
 void shifted() {
   const double q = 1e-8;
   const auto squared = [](double x) { return std::pow(std::log1p(std::exp(x)) - std::log(2.0), 2); };
-  expect_close("the limit", limit_of_shifted_softplus(), theory::gaussian_expectation(squared, {.variance = q}) / (q / 2), 1e-6);
+  expect_close("the limit", limit_of_shifted_softplus(),
+               theory::gaussian_expectation(squared, {.variance = q}) / (q / 2), 1e-6);
 }
 
 void fold() {
@@ -41,7 +42,8 @@ void invertible() {
   expect(m.second / (1.0 / 6) < 0.75, name + " passes on " + std::to_string(m.second * 6) + " of ReLU's second moment");
   expect(theory::lost_variance(f, 1) == 0, name + " gives one value to several inputs");
   // A straight line, kinked or not, has no curvature away from 0.
-  expect(std::fabs(f(1) - 2 * f(0.5) + f(0)) > 1e-3 || std::fabs(f(-1) - 2 * f(-0.5) + f(0)) > 1e-3, name + " is made of straight lines");
+  expect(std::fabs(f(1) - 2 * f(0.5) + f(0)) > 1e-3 || std::fabs(f(-1) - 2 * f(-0.5) + f(0)) > 1e-3,
+         name + " is made of straight lines");
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ namespace {
 void leaky() {
   for (const double slope : {0.0, 0.01, 0.5, 1.0}) {
     const auto f = activations::activation("leaky_relu(" + std::to_string(slope) + ")");
-    expect_close("slope " + std::to_string(slope), leaky_relu_variance(slope), theory::variance_preserving(f).weight_variance);
+    expect_close("slope " + std::to_string(slope), leaky_relu_variance(slope),
+                 theory::variance_preserving(f).weight_variance);
   }
 }
 
@@ -31,7 +32,8 @@ void next() {
   const std::vector<double> values{0.5, -1.5, 2.0, 0.0, 0.25};
   double expected = 0;
   for (const double f : values) expected += 1.7 / 5 * f * f;
-  expect_close("five units, sigma_w^2 = 1.7, sigma_b^2 = 0.3", next_variance(values.data(), 5, {1.7, 0.3}), expected + 0.3);
+  expect_close("five units, sigma_w^2 = 1.7, sigma_b^2 = 0.3", next_variance(values.data(), 5, {1.7, 0.3}),
+               expected + 0.3);
   expect_close("one unit that gives 0, sigma_b^2 = 0.1", next_variance(values.data() + 3, 1, {9, 0.1}), 0.1);
 }
 

@@ -20,20 +20,22 @@ void linear() {
     network.layers.push_back({{2, 2, weights}, {}});
     const std::vector<double> y = theory::evaluate(network, x);
     const Index label = y[0] > y[1] ? 0 : 1;
-    expect_close("|a| = 2, |b| = 1.5, angle " + std::to_string(angle), linear_radius(2, 1.5, angle, std::fabs(y[0] - y[1])),
-                 theory::certify(network, x, label).radius);
+    expect_close("|a| = 2, |b| = 1.5, angle " + std::to_string(angle),
+                 linear_radius(2, 1.5, angle, std::fabs(y[0] - y[1])), theory::certify(network, x, label).radius);
   }
 }
 
 void elu() {
   const double alpha = elu_as_steep_as_gelu();
   expect(alpha > 0 && alpha < 100, "alpha is positive");
-  expect_close("the Lipschitz constant of elu(" + std::to_string(alpha) + ")", std::max(1.0, alpha), theory::lipschitz_constant("gelu").value, 1e-6);
+  expect_close("the Lipschitz constant of elu(" + std::to_string(alpha) + ")", std::max(1.0, alpha),
+               theory::lipschitz_constant("gelu").value, 1e-6);
 }
 
 void projection() {
   const std::vector<double> center{1, 2, 3};
-  expect(project({1.1, 2, 3}, center, 0.5) == std::vector<double>({1.1, 2, 3}) || std::fabs(project({1.1, 2, 3}, center, 0.5)[0] - 1.1) < 1e-12,
+  expect(project({1.1, 2, 3}, center, 0.5) == std::vector<double>({1.1, 2, 3}) ||
+             std::fabs(project({1.1, 2, 3}, center, 0.5)[0] - 1.1) < 1e-12,
          "a point inside the ball stays where it is");
   const std::vector<double> far = project({1, 2, 13}, center, 0.5);
   expect(far.size() == 3, "three coordinates");
@@ -57,7 +59,8 @@ void worst() {
   for (const Term& t : sum.terms) slopes += t.slope * t.slope, weights += t.weight * t.weight;
   const double radius = std::fabs(value(0)) / (theory::lipschitz_constant(gelu).value * std::sqrt(slopes * weights));
   double distance = 0;
-  while (distance < 100 && (value(distance) > 0) == (value(0) > 0) && (value(-distance) > 0) == (value(0) > 0)) distance += 1e-4;
+  while (distance < 100 && (value(distance) > 0) == (value(0) > 0) && (value(-distance) > 0) == (value(0) > 0))
+    distance += 1e-4;
   expect(radius > 1e-3, "the certified radius is " + std::to_string(radius));
   expect(distance < 100, "there is no zero within 100");
   expect(radius >= 0.8 * distance, "certified is " + std::to_string(radius) + " of " + std::to_string(distance));
