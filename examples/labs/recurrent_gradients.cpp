@@ -1,10 +1,11 @@
 // Does the slope of ELU keep gradients alive through time in a recurrent network?
 //
-// Gradients of random recurrent networks by autodiff, step by step, beside the chapter's product of spectral norm and mean slope and
-// mean field's sigma_w sqrt(E f'^2); then networks that are trained: the adding problem, and handwritten digits read row by row, for
-// ReLU, ELU, tanh and GELU with Gaussian, orthogonal and identity recurrent weights. The derivations are in
-// docs/labs/recurrent_gradients.md. Takes some minutes. What you should see: a mean slope that is no rate, a rate that the weights'
-// variance sets as much as the activation does, and a start of the weights that decides more than the activation.
+// Gradients of random recurrent networks by autodiff, step by step, beside the chapter's product of spectral norm and
+// mean slope and mean field's sigma_w sqrt(E f'^2); then networks that are trained: the adding problem, and handwritten
+// digits read row by row, for ReLU, ELU, tanh and GELU with Gaussian, orthogonal and identity recurrent weights. The
+// derivations are in docs/labs/recurrent_gradients.md. Takes some minutes. What you should see: a mean slope that is no
+// rate, a rate that the weights' variance sets as much as the activation does, and a start of the weights that decides
+// more than the activation.
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -51,31 +52,38 @@ std::vector<double> mean_slopes(const std::string& name, int power, Index batche
 void slopes(lab::Run& run, lab::Claim& e2) {
   run.section("Slopes under N(0, 1), and what they give per time step for weights of variance 1 / width");
   const Index batches = run.pick<Index>(50, 20), draws = run.pick<Index>(20000, 4000);
-  Table table({"activation", Column("E f'").significant(10), Column("E f'^2").significant(7), Column("mean field: sqrt(E f'^2)").significant(5),
-               Column("the chapter: 2 E f'").significant(5), Column("no more than: 2 sup|f'|").significant(5)});
+  Table table({"activation", Column("E f'").significant(10), Column("E f'^2").significant(7),
+               Column("mean field: sqrt(E f'^2)").significant(5), Column("the chapter: 2 E f'").significant(5),
+               Column("no more than: 2 sup|f'|").significant(5)});
   for (const char* name : {"relu", "elu", "tanh", "gelu", "selu", "silu"}) {
     const theory::Moments m = theory::gaussian_moments(name);
     const theory::RecurrentFactors factors = theory::recurrent_factors(function(name), 1);
-    table.row({name, m.slope_mean, m.slope_second, factors.rms, factors.spectral_norm * factors.mean_slope, factors.lipschitz});
+    table.row({name, m.slope_mean, m.slope_second, factors.rms, factors.spectral_norm * factors.mean_slope,
+               factors.lipschitz});
     e2.measured(fmt::format("{}: E f'", name), m.slope_mean, mean_slopes(name, 1, batches, draws), {.sigmas = 5});
     e2.measured(fmt::format("{}: E f'^2", name), m.slope_second, mean_slopes(name, 2, batches, draws), {.sigmas = 5});
   }
   run.table(table);
-  e2.equal("ELU: E f' = 1/2 + sqrt(e) Phi(-1), and the integral", 0.5 + std::exp(0.5) * theory::normal_cdf(-1), theory::gaussian_moments("elu").slope_mean, {.relative = 1e-12});
-  e2.holds("ELU's mean slope is nearer to 1 than ReLU's", std::fabs(1 - theory::gaussian_moments("elu").slope_mean) < std::fabs(1 - theory::gaussian_moments("relu").slope_mean));
+  e2.equal("ELU: E f' = 1/2 + sqrt(e) Phi(-1), and the integral", 0.5 + std::exp(0.5) * theory::normal_cdf(-1),
+           theory::gaussian_moments("elu").slope_mean, {.relative = 1e-12});
+  e2.holds("ELU's mean slope is nearer to 1 than ReLU's",
+           std::fabs(1 - theory::gaussian_moments("elu").slope_mean) <
+               std::fabs(1 - theory::gaussian_moments("relu").slope_mean));
   for (const char* name : {"gelu", "silu", "softplus"}) {
     const activations::Function f = function(name);
     double off = 0;
     for (double x = 0.01; x < 8; x += 0.01) off = std::max(off, std::fabs(f(1, x) + f(1, -x) - 1));
     e2.at_most(fmt::format("{}: |f'(x) + f'(-x) - 1|, so that E f' = 1/2 for every even law", name), 1e-12, off);
   }
-  e2.equal("ReLU with He's variance 2: sigma_w sqrt(E f'^2); a mean slope of 1/2 is no decay", 1, theory::recurrent_factors(function("relu"), std::sqrt(2.0)).rms, {.relative = 1e-12});
+  e2.equal("ReLU with He's variance 2: sigma_w sqrt(E f'^2); a mean slope of 1/2 is no decay", 1,
+           theory::recurrent_factors(function("relu"), std::sqrt(2.0)).rms, {.relative = 1e-12});
 }
 
 // -- random networks
 
 enum class Start { gaussian, orthogonal, identity };
-const std::vector<std::pair<Start, std::string>> starts = {{Start::gaussian, "Gaussian"}, {Start::orthogonal, "orthogonal"}, {Start::identity, "identity"}};
+const std::vector<std::pair<Start, std::string>> starts = {
+    {Start::gaussian, "Gaussian"}, {Start::orthogonal, "orthogonal"}, {Start::identity, "identity"}};
 
 // (n, n), singular values around `size`.
 Tensor recurrent_weight(Start start, Index n, double size) {
@@ -86,8 +94,8 @@ Tensor recurrent_weight(Start start, Index n, double size) {
   return w * size;
 }
 
-// |gradient at z_t|^2 over that at the last time step, for t = 0, ..., steps, of z' = W f(z) + u with a new input u at each step that
-// keeps the pre-activations' variance at 1.
+// |gradient at z_t|^2 over that at the last time step, for t = 0, ..., steps, of z' = W f(z) + u with a new input u at
+// each step that keeps the pre-activations' variance at 1.
 std::vector<double> gradients_through_time(const std::string& name, Start start, double size, Index n, int steps) {
   const double input = std::sqrt(std::max(0.0, 1 - size * size * theory::gaussian_moments(name).second));
   const Tensor w = recurrent_weight(start, n, size).t();
@@ -99,7 +107,8 @@ std::vector<double> gradients_through_time(const std::string& name, Start start,
   return ratios;
 }
 
-std::vector<std::vector<double>> many_gradients(lab::Run& run, const std::string& name, Start start, double size, Index n, int steps, int networks) {
+std::vector<std::vector<double>> many_gradients(lab::Run& run, const std::string& name, Start start, double size,
+                                                Index n, int steps, int networks) {
   std::vector<std::vector<double>> all;
   for (int i = 0; i < networks; ++i) {
     run.check_interrupt();
@@ -120,7 +129,8 @@ void random_networks(lab::Run& run, lab::Claim& e2) {
   run.section("Random networks");
   const Index n = run.pick<Index>(256, 128);
   const int steps = 20, networks = run.pick(60, 30);
-  Table table({"activation", "weights", Column("predicted factor per step").significant(5), Column("measured").significant(5), Column("the chapter's product").significant(5)});
+  Table table({"activation", "weights", Column("predicted factor per step").significant(5),
+               Column("measured").significant(5), Column("the chapter's product").significant(5)});
   Figure figure("Gradient's mean square, back through time");
   figure.palette(activations_tried);
   for (const auto& [start, title] : starts) {
@@ -135,10 +145,12 @@ void random_networks(lab::Run& run, lab::Claim& e2) {
       if (start == Start::identity)
         e2.report(what, factor, error, "no unit meets another: pre-activations add up over time, and are not N(0, 1)");
       else {
-        e2.measured(what, theory.rms, factor, error, {.sigmas = 5, .systematic = 3.0 / double(n)}, fmt::format("the chapter's product is {:.4f}", chapter));
-        e2.at_least(fmt::format("{}, {}: the chapter's product is off by", name, title), start == Start::gaussian ? 0.15 : 0.01, std::fabs(chapter - factor));
+        e2.measured(what, theory.rms, factor, error, {.sigmas = 5, .systematic = 3.0 / double(n)},
+                    fmt::format("the chapter's product is {:.4f}", chapter));
+        e2.at_least(fmt::format("{}, {}: the chapter's product is off by", name, title),
+                    start == Start::gaussian ? 0.15 : 0.01, std::fabs(chapter - factor));
       }
-      table.row({name, title, start == Start::identity ? std::nan("") : theory.rms, factor, chapter});
+      table.row({name, title, start == Start::identity ? report::Cell("") : report::Cell(theory.rms), factor, chapter});
       std::vector<double> back, size;
       for (int t = 0; t <= steps; ++t) {
         back.push_back(t);
@@ -150,13 +162,19 @@ void random_networks(lab::Run& run, lab::Claim& e2) {
     }
   }
   run.table(table);
-  run.figure("time", std::move(figure), fmt::format("Width {}, mean over {} networks; weights of variance 1 / width, orthogonal, or the identity; pre-activations N(0, 1).", n, networks));
-  const auto [factor, error] = factor_per_step(many_gradients(run, "relu", Start::gaussian, std::sqrt(2.0), n, steps, networks));
-  e2.measured("relu, He's variance 2: factor per step", theory::recurrent_factors(function("relu"), std::sqrt(2.0)).rms, factor, error, {.sigmas = 5, .systematic = 6.0 / double(n)},
-              "neither decays nor grows");
+  run.figure("time", std::move(figure),
+             fmt::format("Width {}, mean over {} networks; weights of variance 1 / width, orthogonal, or the identity; "
+                         "pre-activations N(0, 1).",
+                         n, networks));
+  const auto [factor, error] =
+      factor_per_step(many_gradients(run, "relu", Start::gaussian, std::sqrt(2.0), n, steps, networks));
+  e2.measured("relu, He's variance 2: factor per step", theory::recurrent_factors(function("relu"), std::sqrt(2.0)).rms,
+              factor, error, {.sigmas = 5, .systematic = 6.0 / double(n)}, "neither decays nor grows");
 }
 
-double spectral_norm(const Tensor& matrix) { return theory::spectral_norm({matrix.size(0), matrix.size(1), to_vector<double>(matrix)}); }
+double spectral_norm(const Tensor& matrix) {
+  return theory::spectral_norm({matrix.size(0), matrix.size(1), to_vector<double>(matrix)});
+}
 
 // The product is no bound: where all pre-activations are positive, ELU's Jacobian is W itself.
 void bounds(lab::Run& run, lab::Claim& e2) {
@@ -173,11 +191,16 @@ void bounds(lab::Run& run, lab::Claim& e2) {
     positive.push_back(spectral_norm(autograd::jacobian(step, abs(z))));
   }
   // The edge of the spectrum fluctuates, and lies below 2, by n^(-2/3) (Johnstone 2001).
-  e2.measured("spectral norm of a Gaussian matrix, 2 sigma_w", factors.spectral_norm, norms, {.sigmas = 4, .systematic = 3 * std::pow(double(n), -2.0 / 3)});
-  e2.equal("ELU, all pre-activations positive: |W diag f'| over |W|", 1, report::mean(positive) / report::mean(norms), {.relative = 1e-6});
-  e2.at_least("its excess over the chapter's product |W| E f', which therefore is no bound", 0.2, report::mean(positive) - report::mean(norms) * factors.mean_slope);
-  e2.at_most("ELU, pre-activations N(0, 1): |W diag f'| stays below |W| sup f'", report::mean(norms), report::mean(typical));
-  e2.report("ELU, pre-activations N(0, 1): |W diag f'|, against the product", report::mean(typical), report::standard_error(typical),
+  e2.measured("spectral norm of a Gaussian matrix, 2 sigma_w", factors.spectral_norm, norms,
+              {.sigmas = 4, .systematic = 3 * std::pow(double(n), -2.0 / 3)});
+  e2.equal("ELU, all pre-activations positive: |W diag f'| over |W|", 1, report::mean(positive) / report::mean(norms),
+           {.relative = 1e-6});
+  e2.at_least("its excess over the chapter's product |W| E f', which therefore is no bound", 0.2,
+              report::mean(positive) - report::mean(norms) * factors.mean_slope);
+  e2.at_most("ELU, pre-activations N(0, 1): |W diag f'| stays below |W| sup f'", report::mean(norms),
+             report::mean(typical));
+  e2.report("ELU, pre-activations N(0, 1): |W diag f'|, against the product", report::mean(typical),
+            report::standard_error(typical),
             fmt::format("|W| E f' = {:.3f}", report::mean(norms) * factors.mean_slope));
 }
 
@@ -186,21 +209,28 @@ void bounds(lab::Run& run, lab::Claim& e2) {
 struct Task {
   std::string name;
   Index inputs, outputs;
-  std::string score;                                  // what is measured on the test part; smaller is better
+  std::string score;  // what is measured on the test part; smaller is better
   std::function<data::Dataset(int step)> batch;
   data::Dataset test;
 };
 
 nn::Sequential network(const Task& task, const std::string& activation, Start start) {
-  nn::Sequential net = models::recurrent(task.inputs, task.outputs, {.cell = "elman", .hidden = 32, .activation = activation,
-                                                                     .recurrent_init = start == Start::identity ? nn::RecurrentInit::identity : nn::RecurrentInit::orthogonal});
+  nn::Sequential net = models::recurrent(
+      task.inputs, task.outputs,
+      {.cell = "elman",
+       .hidden = 32,
+       .activation = activation,
+       .recurrent_init = start == Start::identity ? nn::RecurrentInit::identity : nn::RecurrentInit::orthogonal});
   if (start == Start::gaussian)
     for (auto& [name, parameter] : net.named_parameters())
-      if (name.find("weight_hh") != std::string::npos) nn::init::normal_(parameter, 0, 1 / std::sqrt(double(parameter.size(1))));
+      if (name.find("weight_hh") != std::string::npos)
+        nn::init::normal_(parameter, 0, 1 / std::sqrt(double(parameter.size(1))));
   return net;
 }
 
-Tensor loss(const Task& task, const Tensor& output, const Tensor& target) { return task.outputs == 1 ? nn::mse_loss(output, target) : nn::cross_entropy(output, target); }
+Tensor loss(const Task& task, const Tensor& output, const Tensor& target) {
+  return task.outputs == 1 ? nn::mse_loss(output, target) : nn::cross_entropy(output, target);
+}
 
 // Mean squared error, or the share of wrong answers.
 double test_score(const Task& task, nn::Sequential& net) {
@@ -214,7 +244,8 @@ struct Trained {
   std::vector<double> gradient;  // |dL / dx_t|, for each time step
 };
 
-Trained train_once(lab::Run& run, const Task& task, const std::string& activation, Start start, int steps, std::uint64_t seed) {
+Trained train_once(lab::Run& run, const Task& task, const std::string& activation, Start start, int steps,
+                   std::uint64_t seed) {
   manual_seed(seed);
   nn::Sequential net = network(task, activation, start);
   optim::Adam optimizer{net.parameters(), {.lr = 2e-3}};
@@ -232,8 +263,15 @@ Trained train_once(lab::Run& run, const Task& task, const std::string& activatio
 }
 
 Task adding(Index length) {
-  const auto sequences = [=](Index n, std::uint64_t seed) { return data::adding_problem(n, {.length = length, .seed = seed}); };
-  return {fmt::format("adding problem, {} numbers", length), 2, 1, "mean squared error", [=](int step) { return sequences(32, std::uint64_t(step) + 1'000'000); }, sequences(1000, 7)};
+  const auto sequences = [=](Index n, std::uint64_t seed) {
+    return data::adding_problem(n, {.length = length, .seed = seed});
+  };
+  return {fmt::format("adding problem, {} numbers", length),
+          2,
+          1,
+          "mean squared error",
+          [=](int step) { return sequences(32, std::uint64_t(step) + 1'000'000); },
+          sequences(1000, 7)};
 }
 
 // Digits, row by row: 28 of MNIST, 8 of the built-in ones.
@@ -290,7 +328,8 @@ void training(lab::Run& run, lab::Claim& e2, const Task& task, int steps, int se
         gradients.push_back(trained.gradient);
       }
       row.emplace_back(report::mean(found));
-      e2.report(fmt::format("{}: {}, {}, {}", task.name, name, starts[s].second, task.score), report::mean(found), report::standard_error(found));
+      e2.report(fmt::format("{}: {}, {}, {}", task.name, name, starts[s].second, task.score), report::mean(found),
+                report::standard_error(found));
       std::vector<double> time;
       for (std::size_t t = 0; t < gradients.front().size(); ++t) time.push_back(double(t));
       panels[s]->line(name, time, report::band(gradients).center);
@@ -298,32 +337,41 @@ void training(lab::Run& run, lab::Claim& e2, const Task& task, int steps, int se
     table.row(std::move(row));
   }
   run.table(table);
-  run.figure(task.outputs == 1 ? "adding" : "digits", std::move(figure), "Mean over seeds, at the first 64 test sequences.");
+  run.figure(task.outputs == 1 ? "adding" : "digits", std::move(figure),
+             "Mean over seeds, at the first 64 test sequences.");
   for (std::size_t other : {0, 2, 3}) {
     const Interval difference = report::paired_difference_interval(scores[1], scores[other]);
     std::vector<double> differences;
     for (std::size_t i = 0; i < scores[1].size(); ++i) differences.push_back(scores[1][i] - scores[other][i]);
-    e2.report(fmt::format("{}: {} of ELU minus {}, over starts and seeds", task.name, task.score, activations_tried[other]), difference.center,
-              report::standard_error(differences), fmt::format("95 % interval {:.4f} to {:.4f}: {}", difference.lower, difference.upper, better(difference)));
+    e2.report(
+        fmt::format("{}: {} of ELU minus {}, over starts and seeds", task.name, task.score, activations_tried[other]),
+        difference.center, report::standard_error(differences),
+        fmt::format("95 % interval {:.4f} to {:.4f}: {}", difference.lower, difference.upper, better(difference)));
   }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  lab::Lab lab("recurrent_gradients", "Gradients through time", "Does the slope of ELU keep gradients alive through time in a recurrent network?");
+  lab::Lab lab("recurrent_gradients", "Gradients through time",
+               "Does the slope of ELU keep gradients alive through time in a recurrent network?");
   return lab.main(argc, argv, [](lab::Run& run) {
-    lab::Claim& e2 = run.claim("E2", "Per time step the norm of gradients is multiplied by the recurrent matrix's spectral norm times the expected slope; ReLU's is 0.5 and makes gradients "
-                                     "decay, ELU's is nearer to 1.");
+    lab::Claim& e2 = run.claim("E2",
+                               "Per time step the norm of gradients is multiplied by the recurrent matrix's spectral "
+                               "norm times the expected slope; ReLU's is 0.5 and makes gradients "
+                               "decay, ELU's is nearer to 1.");
     slopes(run, e2);
     random_networks(run, e2);
     bounds(run, e2);
     training(run, e2, adding(run.pick<Index>(30, 15)), run.pick(1500, 40), run.pick(3, 2));
     training(run, e2, rows_of_digits(run), run.pick(400, 30), run.pick(3, 2));
     e2.verdict(Verdict::holds_if,
-               "ELU's mean slope under N(0, 1) is 1/2 + sqrt(e) Phi(-1) = 0.7616, nearer to 1 than ReLU's 1/2, which GELU, SiLU and softplus have for every even law. But it is no rate: for Gaussian "
-               "weights of deviation sigma_w / sqrt(n) the gradient's root mean square is multiplied by sigma_w sqrt(E f'^2), while the spectral norm is 2 sigma_w, so that |W| E f' is neither "
-               "the mean (1.52 instead of 0.82 for ELU) nor a bound (that is |W| sup f'). A slope below 1 alone is no decay: with He's sigma_w^2 = 2, ReLU's factor is 1.")
+               "ELU's mean slope under N(0, 1) is 1/2 + sqrt(e) Phi(-1) = 0.7616, nearer to 1 than ReLU's 1/2, which "
+               "GELU, SiLU and softplus have for every even law. But it is no rate: for Gaussian "
+               "weights of deviation sigma_w / sqrt(n) the gradient's root mean square is multiplied by sigma_w sqrt(E "
+               "f'^2), while the spectral norm is 2 sigma_w, so that |W| E f' is neither "
+               "the mean (1.52 instead of 0.82 for ELU) nor a bound (that is |W| sup f'). A slope below 1 alone is no "
+               "decay: with He's sigma_w^2 = 2, ReLU's factor is 1.")
         .figure("time");
   });
 }
