@@ -97,6 +97,19 @@ TEST_CASE("a figure is well-formed SVG that says what it was told, literally") {
   CHECK_FALSE(contains(svg, "Bold"));
 }
 
+TEST_CASE("apostrophes anywhere: in words, as primes, first, last, alone") {
+  CHECK(gnuplot_quote("ReLU's f'' and f'") == "'ReLU''s f\u2032\u2032 and f'''");
+  CHECK(gnuplot_quote("'") == "'\u2032'");
+  CHECK(gnuplot_quote("'tis") == "'\u2032tis'");
+  if (gnuplot_is_missing()) return;
+  for (const std::string label : {"f''", "'", "''", "'x'", "it's"}) {
+    CAPTURE(label);
+    Figure figure(label);
+    figure.panel(label).x_label(label).line(label, {1, 2}, std::vector<double>{1, 2}).horizontal(1.5, label);
+    CHECK(xml_complaint(figure.svg()).empty());
+  }
+}
+
 TEST_CASE("colors follow the label") {
   if (gnuplot_is_missing()) return;
   const std::vector<double> x{1, 2}, y{1, 2};

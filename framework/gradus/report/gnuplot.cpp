@@ -169,11 +169,16 @@ std::string shortened(std::string text) {
 
 }  // namespace
 
+// An apostrophe is written twice; but gnuplot fails on one that comes first and on two in a row. These become primes.
 std::string gnuplot_quote(std::string_view text) {
+  const std::string clean = clean_utf8(text);
+  const auto apostrophe = [&](std::size_t i) { return i < clean.size() && clean[i] == '\''; };
   std::string out = "'";
-  for (char c : clean_utf8(text)) {
-    if (c == '\'') out += '\'';
-    out += c == '\n' || c == '\t' ? ' ' : c;  // a line break would end the command
+  for (std::size_t i = 0; i < clean.size(); ++i) {
+    if (apostrophe(i))
+      out += i == 0 || apostrophe(i - 1) || apostrophe(i + 1) ? "\u2032" : "''";
+    else
+      out += clean[i] == '\n' || clean[i] == '\t' ? ' ' : clean[i];  // a line break would end the command
   }
   return out + '\'';
 }

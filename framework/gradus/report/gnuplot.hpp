@@ -10,7 +10,8 @@ namespace gradus::report {
 /// `seconds`, after which it is ended.
 std::string run_gnuplot(std::string_view script, double seconds = 120);
 
-/// Text as a gnuplot literal. Single quotes: neither escapes nor substitutions happen inside.
+/// Text as a gnuplot literal. Single quotes: neither escapes nor substitutions happen inside. Where gnuplot
+/// cannot read apostrophes, first or next to each other, they become primes.
 std::string gnuplot_quote(std::string_view text);
 
 }  // namespace gradus::report
