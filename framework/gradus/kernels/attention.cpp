@@ -7,6 +7,7 @@
 #include "gradus/core/parallel.hpp"
 #include "gradus/core/simd_math.hpp"
 #include "gradus/kernels/blas.hpp"
+#include "gradus/kernels/row_batches.hpp"
 
 namespace gradus::kernels {
 namespace {
@@ -16,31 +17,6 @@ using simd::Batch;
 // Queries whose scores are computed together. More make better products, fewer skip more of what a causal head does not
 // see.
 constexpr Index strip = 64;
-
-template <class T, class Visit>
-void for_each_batch(Index n, Visit&& visit) {
-  constexpr Index size = Batch<T>::size;
-  Index i = 0;
-  for (; i + size <= n; i += size) visit(i, int(size));
-  if (i < n) visit(i, int(n - i));
-}
-
-template <class T>
-Batch<T> load(const T* from, int count, T fill = 0) {
-  return count == Batch<T>::size ? Batch<T>::load(from) : Batch<T>::load_partial(from, count, fill);
-}
-
-template <class T>
-void store(const Batch<T>& value, T* to, int count) {
-  count == Batch<T>::size ? value.store(to) : value.store_partial(to, count);
-}
-
-template <class T>
-double sum_of(const Batch<T>& x) {
-  double total = 0;
-  for (int lane = 0; lane < Batch<T>::size; ++lane) total += double(x[lane]);
-  return total;
-}
 
 // One head of one sequence, and how it lies in memory.
 template <class T>

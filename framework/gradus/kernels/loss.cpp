@@ -8,6 +8,7 @@
 #include "gradus/core/parallel.hpp"
 #include "gradus/core/simd_math.hpp"
 #include "gradus/kernels/broadcast.hpp"
+#include "gradus/kernels/row_batches.hpp"
 
 namespace gradus::kernels {
 namespace {
@@ -29,35 +30,6 @@ void for_each_strip(const Classes& s, Body&& body) {
       body(o * s.classes * s.inner + start, o * s.inner + start, std::min(width, s.inner - start));
     }
   });
-}
-
-// Calls each(index, count) for batches of a row: count is the size of a batch, or less at the end.
-template <class T, class Each>
-void for_each_batch(Index n, Each&& each) {
-  constexpr Index size = Batch<T>::size;
-  Index i = 0;
-  for (; i + size <= n; i += size) each(i, int(size));
-  if (i < n) each(i, int(n - i));
-}
-
-template <class T>
-Batch<T> load(const T* x, int count, T fill = 0) {
-  return count == Batch<T>::size ? Batch<T>::load(x) : Batch<T>::load_partial(x, count, fill);
-}
-
-template <class T>
-void store(const Batch<T>& value, T* x, int count) {
-  if (count == Batch<T>::size)
-    value.store(x);
-  else
-    value.store_partial(x, count);
-}
-
-template <class T>
-double sum_of(const Batch<T>& x) {
-  double total = 0;
-  for (int lane = 0; lane < Batch<T>::size; ++lane) total += double(x[lane]);
-  return total;
 }
 
 // The logarithm of the sum of exp(x), in two parts: the largest x, and what the sum has beyond it.

@@ -7,6 +7,7 @@
 #include "gradus/core/parallel.hpp"
 #include "gradus/core/simd_math.hpp"
 #include "gradus/kernels/broadcast.hpp"
+#include "gradus/kernels/row_batches.hpp"
 
 namespace gradus::kernels {
 namespace {
@@ -56,15 +57,6 @@ struct Sums {
   }
 };
 
-template <class T>
-Batch<T> load(const T* from, int count) {
-  return count == Batch<T>::size ? Batch<T>::load(from) : Batch<T>::load_partial(from, count);
-}
-template <class T>
-void store(const Batch<T>& value, T* to, int count) {
-  count == Batch<T>::size ? value.store(to) : value.store_partial(to, count);
-}
-
 // Asks for what is read soon. Rows are read twice or thrice in a row, so without it memory would have nothing to do the
 // second time.
 template <class T>
@@ -75,22 +67,11 @@ void fetch(const T* from) {
 // visit(i, count) for the batches of a row; after every run of them, and at the end, the sums go to double.
 template <class T, int N, class Visit>
 void sum_batches(Index n, Sums<T, N>& sums, Visit&& visit) {
-  constexpr Index size = Batch<T>::size, run = size * Sums<T, N>::run;
+  constexpr Index run = Batch<T>::size * Sums<T, N>::run;
   for (Index start = 0; start < n; start += run) {
-    const Index stop = std::min(n, start + run);
-    Index i = start;
-    for (; i + size <= stop; i += size) visit(i, int(size));
-    if (i < stop) visit(i, int(stop - i));
+    for_each_batch<T>(std::min(run, n - start), [&](Index i, int count) { visit(start + i, count); });
     sums.flush();
   }
-}
-
-template <class T, class Visit>
-void for_each_batch(Index n, Visit&& visit) {
-  constexpr Index size = Batch<T>::size;
-  Index i = 0;
-  for (; i + size <= n; i += size) visit(i, int(size));
-  if (i < n) visit(i, int(n - i));
 }
 
 // Rows are summed in blocks: their number depends on the number of rows alone, so the order of the additions does as
@@ -173,7 +154,7 @@ void layer_norm(const T* x, const T* weight, const T* bias, double eps, T* y, T*
       const T m = T(average);
       Sums<T, 1> squares;
       sum_batches(n, squares, [&](Index i, int count) {
-        const V d = count == V::size ? V::load(in + i) - V(m) : V::load_partial(in + i, count, m) - V(m);
+        const V d = load(in + i, count, m) - V(m);
         squares.partial[0] += d * d;
       });
       // The squares are those around m, the average rounded.
@@ -284,8 +265,7 @@ void moments(const Channels& s, Strip c, const T* x, double* average, double* va
   // From the rounded average, which is then allowed for.
   const T centre = T(average[0]);
   sum_channel(s, c.start, squares, [&](Index i, int n) {
-    const Batch<T> in = n == Batch<T>::size ? Batch<T>::load(x + i) : Batch<T>::load_partial(x + i, n, centre);
-    const Batch<T> d = in - Batch<T>(centre);
+    const Batch<T> d = load(x + i, n, centre) - Batch<T>(centre);
     squares.partial[0] = fma(d, d, squares.partial[0]);
   });
   const double off = average[0] - double(centre);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gradus/core/simd.hpp"
+#include "gradus/kernels/row_batches.hpp"
 
 namespace gradus::kernels {
 namespace {
@@ -21,11 +22,6 @@ struct Matrix {
   T* data;
   Index row, column;
 };
-
-template <class T>
-Batch<T> load(const T* from, int count) {
-  return count == Batch<T>::size ? Batch<T>::load(from) : Batch<T>::load_partial(from, count);
-}
 
 // R rows and N batches of columns of c, of which the first `columns` columns exist, from R rows of a and all of b, whose
 // rows lie in one piece.

@@ -7,24 +7,17 @@
 
 #include "gradus/core/parallel.hpp"
 #include "gradus/kernels/broadcast.hpp"
+#include "gradus/kernels/lane_sum.hpp"
 
 namespace gradus::kernels {
 namespace {
 
 constexpr Index block = 4096;
-constexpr Index lanes = 16;
 
-// Independent partial sums, so that the compiler can use vector units.
+// The sum of term(x).
 template <class T, class Term>
 double sum_block(const T* x, Index n, Term&& term) {
-  double partial[lanes] = {};
-  Index i = 0;
-  for (; i + lanes <= n; i += lanes)
-    for (Index lane = 0; lane < lanes; ++lane) partial[lane] += term(double(x[i + lane]));
-  for (Index lane = 0; i < n; ++i, ++lane) partial[lane] += term(double(x[i]));
-  double total = 0;
-  for (const double value : partial) total += value;
-  return total;
+  return lane_sum(n, [&](Index i) { return term(double(x[i])); });
 }
 
 // Blocks of a fixed size, joined in their order.

@@ -4,6 +4,7 @@
 #include "gradus/autograd/record.hpp"
 #include "gradus/core/format.hpp"
 #include "gradus/kernels/conv.hpp"
+#include "gradus/nn/conv_sizes.hpp"
 #include "gradus/nn/functional.hpp"
 #include "gradus/ops/arithmetic.hpp"
 #include "gradus/ops/reduce.hpp"
@@ -88,22 +89,10 @@ kernels::Conv2d plan(const Speech& speech, const Tensor& x, const Tensor& weight
   };
   fits("height", height, kernel_h, o.padding.height, o.dilation.height);
   fits(speech.line ? "length" : "width", width, kernel_w, o.padding.width, o.dilation.width);
-  return {.batch = sx[0],
-          .channels = sx[1],
-          .height = height,
-          .width = width,
-          .filters = sw[0],
-          .kernel_h = kernel_h,
-          .kernel_w = kernel_w,
-          .stride_h = o.stride.height,
-          .stride_w = o.stride.width,
-          .padding_h = o.padding.height,
-          .padding_w = o.padding.width,
-          .dilation_h = o.dilation.height,
-          .dilation_w = o.dilation.width,
-          .groups = o.groups,
-          .out_h = kernels::Conv2d::out_size(height, kernel_h, o.stride.height, o.padding.height, o.dilation.height),
-          .out_w = kernels::Conv2d::out_size(width, kernel_w, o.stride.width, o.padding.width, o.dilation.width)};
+  return conv_sizes(
+      o, {sx[0], sx[1], height, width}, {sw[0], sw[1], kernel_h, kernel_w},
+      {kernels::Conv2d::out_size(height, kernel_h, o.stride.height, o.padding.height, o.dilation.height),
+       kernels::Conv2d::out_size(width, kernel_w, o.stride.width, o.padding.width, o.dilation.width)});
 }
 
 // The sizes of the convolution whose transpose is asked for: it leads from the result back to x.
@@ -145,24 +134,11 @@ kernels::Conv2d plan_transpose(const Tensor& x, const Tensor& weight, const Tens
             sx, out);
     return out;
   };
-  return {
-      .batch = sx[0],
-      .channels = sw[1] * o.groups,
-      .height =
-          size("height", sx[2], sw[2], o.stride.height, o.padding.height, o.dilation.height, o.output_padding.height),
-      .width = size("width", sx[3], sw[3], o.stride.width, o.padding.width, o.dilation.width, o.output_padding.width),
-      .filters = sw[0],
-      .kernel_h = sw[2],
-      .kernel_w = sw[3],
-      .stride_h = o.stride.height,
-      .stride_w = o.stride.width,
-      .padding_h = o.padding.height,
-      .padding_w = o.padding.width,
-      .dilation_h = o.dilation.height,
-      .dilation_w = o.dilation.width,
-      .groups = o.groups,
-      .out_h = sx[2],
-      .out_w = sx[3]};
+  const Index height =
+      size("height", sx[2], sw[2], o.stride.height, o.padding.height, o.dilation.height, o.output_padding.height);
+  const Index width =
+      size("width", sx[3], sw[3], o.stride.width, o.padding.width, o.dilation.width, o.output_padding.width);
+  return conv_sizes(o, {sx[0], sw[1] * o.groups, height, width}, sw, {sx[2], sx[3]});
 }
 
 // With C(x, w) the convolution, and I(g, w) and G(g, x) its transposes as a map of x and of w, <g, C(x, w)> = <I(g, w),

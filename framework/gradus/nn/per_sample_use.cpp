@@ -5,6 +5,8 @@
 
 #include "gradus/core/format.hpp"
 #include "gradus/kernels/conv.hpp"
+#include "gradus/kernels/lane_sum.hpp"
+#include "gradus/nn/conv_sizes.hpp"
 #include "gradus/ops/ops.hpp"
 #include "gradus/tensor/factories.hpp"
 
@@ -22,24 +24,8 @@ const Tensor& image(const Use& use, const Tensor& g) { return use.transposed ? g
 const Tensor& slopes(const Use& use, const Tensor& g) { return use.transposed ? use.x : g; }
 
 kernels::Conv2d conv_of_one(const Use& use, const Shape& weight, const Tensor& g) {
-  const nn::Conv2dLayerOptions& o = use.conv;
   const Shape &in = image(use, g).shape(), &out = slopes(use, g).shape();
-  return {.batch = 1,
-          .channels = in[1],
-          .height = in[2],
-          .width = in[3],
-          .filters = weight[0],
-          .kernel_h = weight[2],
-          .kernel_w = weight[3],
-          .stride_h = o.stride.height,
-          .stride_w = o.stride.width,
-          .padding_h = o.padding.height,
-          .padding_w = o.padding.width,
-          .dilation_h = o.dilation.height,
-          .dilation_w = o.dilation.width,
-          .groups = o.groups,
-          .out_h = out[2],
-          .out_w = out[3]};
+  return nn::conv_sizes(use.conv, {1, in[1], in[2], in[3]}, weight, {out[2], out[3]});
 }
 
 // A weight that was broadcast to y (N, ...): its gradients are summed over all repeated axes but that of the samples.
@@ -61,23 +47,9 @@ Tensor broadcast_gradient(const Tensor& g, const Shape& shape, Index first) {
   return result;
 }
 
-// With independent partial sums, so that the compiler can use vector units.
-template <class T>
-double dot(const T* a, const T* b, Index n) {
-  constexpr Index lanes = 16;
-  double partial[lanes] = {};
-  Index i = 0;
-  for (; i + lanes <= n; i += lanes)
-    for (Index lane = 0; lane < lanes; ++lane) partial[lane] += double(a[i + lane]) * double(b[i + lane]);
-  for (Index lane = 0; i < n; ++i, ++lane) partial[lane] += double(a[i]) * double(b[i]);
-  double total = 0;
-  for (const double sum : partial) total += sum;
-  return total;
-}
-
 double inner(const Tensor& a, const Tensor& b) {
   return dispatch_floating("per_sample_squared_norms", a.dtype(),
-                           [&]<class T> { return dot(a.data<T>(), b.data<T>(), a.numel()); });
+                           [&]<class T> { return kernels::dot(a.data<T>(), b.data<T>(), a.numel()); });
 }
 
 // |g^T x|^2 for x (places, in) and g (places, out): by the products of places with each other, or of the columns,
@@ -172,7 +144,7 @@ Tensor materialise(const Use& use, const Shape& shape, const Tensor& g, Index fi
 void add_squared_rows(const Tensor& gradients, double* norms) {
   const Index n = gradients.shape()[0], size = n == 0 ? 0 : gradients.numel() / n;
   dispatch_floating("per_sample_squared_norms", gradients.dtype(), [&]<class T> {
-    for (Index i = 0; i < n; ++i) norms[i] += dot(gradients.data<T>() + i * size, gradients.data<T>() + i * size, size);
+    for (Index i = 0; i < n; ++i) norms[i] += kernels::dot(gradients.data<T>() + i * size, gradients.data<T>() + i * size, size);
   });
 }
 
@@ -189,7 +161,7 @@ void add_squared_norms(const Use& use, const Shape& shape, const Tensor& g, doub
       dispatch_floating("per_sample_squared_norms", g.dtype(), [&]<class T> {
         const T *a = x3.data<T>(), *b = g3.data<T>();
         for (Index i = 0; i < n; ++i)
-          norms[i] += dot(a + i * in, a + i * in, in) * dot(b + i * out, b + i * out, out);
+          norms[i] += kernels::dot(a + i * in, a + i * in, in) * kernels::dot(b + i * out, b + i * out, out);
       });
       return;
     }
@@ -222,7 +194,7 @@ void add_squared_norms(const Use& use, const Shape& shape, const Tensor& g, doub
             if (use.padding_idx && tokens[s] == *use.padding_idx) continue;
             for (Index t = i * places; t <= s; ++t)
               if (tokens[s] == tokens[t])
-                norms[i] += (s == t ? 1 : 2) * dot(g.data<T>() + s * width, g.data<T>() + t * width, width);
+                norms[i] += (s == t ? 1 : 2) * kernels::dot(g.data<T>() + s * width, g.data<T>() + t * width, width);
           }
       });
       return;

@@ -9,6 +9,7 @@
 #include "gradus/autograd/mode.hpp"
 #include "gradus/core/format.hpp"
 #include "gradus/core/parallel.hpp"
+#include "gradus/kernels/lane_sum.hpp"
 #include "gradus/kernels/vector_norm.hpp"
 #include "gradus/tensor/factories.hpp"
 
@@ -30,19 +31,6 @@ void visit_count(const OptionVisitor& visit, const char* option, std::int64_t le
 
 // -- flat vectors
 
-template <class T>
-double dot_block(const T* a, const T* b, Index n) {
-  constexpr Index lanes = 16;
-  double partial[lanes] = {};
-  Index i = 0;
-  for (; i + lanes <= n; i += lanes)
-    for (Index lane = 0; lane < lanes; ++lane) partial[lane] += double(a[i + lane]) * double(b[i + lane]);
-  for (Index lane = 0; i < n; ++i, ++lane) partial[lane] += double(a[i]) * double(b[i]);
-  double total = 0;
-  for (const double value : partial) total += value;
-  return total;
-}
-
 // Blocks of a fixed size, joined in their order, so that threads change nothing.
 double dot(const Tensor& a, const Tensor& b) {
   const Index n = a.numel(), blocks = (n + block - 1) / block;
@@ -51,7 +39,7 @@ double dot(const Tensor& a, const Tensor& b) {
     const T *x = a.data<T>(), *y = b.data<T>();
     parallel_for(blocks, grain / block, [&](Index first, Index last) {
       for (Index k = first; k < last; ++k)
-        partial[std::size_t(k)] = dot_block(x + k * block, y + k * block, std::min(block, n - k * block));
+        partial[std::size_t(k)] = kernels::dot(x + k * block, y + k * block, std::min(block, n - k * block));
     });
   });
   double total = 0;
