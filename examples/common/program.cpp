@@ -1,11 +1,13 @@
 #include "program.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <gradus/activations/registry.hpp>
 #include <gradus/core/error.hpp>
@@ -22,6 +24,16 @@ void parse(CLI::App& app, int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     gradus::fail("command line", std::string(error.what()) + " (--help lists the options)");
   }
+}
+
+std::vector<std::pair<std::string, std::string>> settings_of(const CLI::App& app, const std::vector<std::string>& except) {
+  std::vector<std::pair<std::string, std::string>> settings;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_single_name();
+    if (name == "help" || std::find(except.begin(), except.end(), name) != except.end()) continue;
+    settings.emplace_back(name, option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), ",")) : option->get_default_str());
+  }
+  return settings;
 }
 
 void check_activation(const char* option, const std::string& value) {

@@ -4,6 +4,8 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -13,6 +15,9 @@ namespace program {
 
 // Reads the command line. Prints help and ends the program when asked to; throws gradus::Error for what makes no sense.
 void parse(CLI::App& app, int argc, char** argv);
+
+// Names and values of the options that the numbers depend on: all but --help and those named.
+std::vector<std::pair<std::string, std::string>> settings_of(const CLI::App& app, const std::vector<std::string>& except);
 
 // Throws, naming the option, unless `value` is the name of an activation.
 void check_activation(const char* option, const std::string& value);

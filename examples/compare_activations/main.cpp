@@ -8,30 +8,21 @@
 // the random draws behind their weights and the order of the data, so that differences are paired; the test part chooses nothing.
 // settings.cpp reads the command line, experiment.cpp trains and watches, results.cpp keeps the folder, report.cpp tells the story.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <csignal>
-#include <cstdio>
 #include <optional>
 #include <string>
 
 #include <fmt/format.h>
 
-#include <gradus/core/error.hpp>
 #include <gradus/core/parallel.hpp>
 #include <gradus/report/files.hpp>
 #include <gradus/report/progress.hpp>
 #include <gradus/report/statistics.hpp>
 
+#include "../common/program.hpp"
 #include "report.hpp"
 
 namespace {
-
-std::atomic<bool> stop{false};
-// The first Ctrl-C ends after the current step; a second one ends at once.
-void on_interrupt(int) {
-  if (stop.exchange(true)) std::_Exit(130);
-}
 
 constexpr int sweep_seeds = 2;
 constexpr int first_sweep_seed = 1'000'000;  // far from the seeds of the comparison
@@ -57,7 +48,7 @@ class Comparing {
           }
           bar.note(fmt::format("{} {} seed {}", model, activation, seed));
           bool finished = false;
-          study::Run one = study::train_one(settings_, parts_, {model, activation, seed, *lr, settings_.epochs}, stop,
+          study::Run one = study::train_one(settings_, parts_, {model, activation, seed, *lr, settings_.epochs}, program::stop,
                                                 [&] { bar.step(); }, finished);
           if (!finished) return false;
           results_.runs.push_back(std::move(one));
@@ -88,7 +79,7 @@ class Comparing {
       if (known == nullptr) {
         bar_->note(fmt::format("{} {} lr {:.2g}", model, activation, lr));
         bool finished = false;
-        const study::Run one = study::train_one(settings_, parts_, {model, activation, seed, lr, sweep_epochs_, false}, stop,
+        const study::Run one = study::train_one(settings_, parts_, {model, activation, seed, lr, sweep_epochs_, false}, program::stop,
                                                     [&] { bar_->step(); }, finished);
         if (!finished) return std::nullopt;
         const bool failed = one.diverged || one.epochs.empty();
@@ -146,7 +137,7 @@ class Comparing {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
+  return program::run("compare_activations", [&] {
     const study::Settings settings = study::parse(argc, argv);
     if (settings.threads > 0) gradus::set_num_threads(settings.threads);
     // Everything is checked before the folder is touched.
@@ -154,8 +145,7 @@ int main(int argc, char** argv) {
     study::Results results = study::open_folder(settings);
     gradus::report::create_folder(settings.out.string());
     study::write_run_json(settings, parts);
-    std::signal(SIGINT, on_interrupt);
-    std::signal(SIGTERM, on_interrupt);
+    program::stop_on_interrupt();
     fmt::print("{}\n", parts.description);
     if (!results.runs.empty()) fmt::print("going on: {} runs are finished already\n", results.runs.size());
 
@@ -169,13 +159,5 @@ int main(int argc, char** argv) {
     study::write_report(settings, parts, results, comparisons);
     fmt::print("\n{}\nreport: {}\n", study::console_table(settings, comparisons), (settings.out / "report.html").string());
     return 0;
-  } catch (const gradus::Error& error) {
-    // One line: what follows a line break is detail for programmers.
-    const std::string text = error.what();
-    fmt::print(stderr, "compare_activations: {}\n", text.substr(0, text.find('\n')));
-    return 2;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "compare_activations: {}\n", error.what());
-    return 1;
-  }
+  });
 }

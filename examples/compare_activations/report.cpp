@@ -8,14 +8,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <gradus/core/parallel.hpp>
-#include <gradus/core/version.hpp>
-#include <gradus/kernels/blas.hpp>
 #include <gradus/report/files.hpp>
 #include <gradus/report/html.hpp>
 #include <gradus/report/plot.hpp>
 #include <gradus/report/statistics.hpp>
 #include <gradus/report/table.hpp>
+
+#include "../common/run_folder.hpp"
 
 namespace study {
 
@@ -278,13 +277,10 @@ void write_report(const Settings& settings, const Parts& parts, const Results& r
     runs.row({run.model, run.activation, run.seed, rate_text(run.lr), run.parameters, run.epochs.back().val_accuracy, run.epochs.back().test_accuracy, median(seconds)});
   }
   page.details("Every run that finished", [&](Page& inner) { inner.table(runs); });
-  const gradus::BuildInfo build = gradus::build_info();
   page.heading("How to get these numbers again");
   page.paragraph("The same settings and seeds give the same numbers on the same machine and number of threads. All of them are in `results.csv` (each epoch), "
                  "`layers.csv` (each layer), `summary.json` and `run.json`.");
-  page.definitions({{"gradus", build.version + ", " + build.build_type}, {"Compiler", build.compiler}, {"BLAS", gradus::kernels::blas_description()},
-                    {"xtensor", build.xtensor}, {"SIMD", build.simd}, {"Processor", build.processor},
-                    {"Threads", fmt::format("{} of {} cores", gradus::num_threads(), build.cores)}});
+  page.definitions(program::environment_lines());
   page.save((settings.out / "report.html").string());
 }
 

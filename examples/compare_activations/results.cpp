@@ -9,13 +9,12 @@
 #include <nlohmann/json.hpp>
 
 #include <gradus/core/error.hpp>
-#include <gradus/core/parallel.hpp>
-#include <gradus/core/version.hpp>
-#include <gradus/kernels/blas.hpp>
 #include <gradus/report/files.hpp>
 #include <gradus/report/statistics.hpp>
 #include <gradus/report/table.hpp>
 #include <gradus/report/text.hpp>
+
+#include "../common/run_folder.hpp"
 
 namespace study {
 
@@ -144,15 +143,11 @@ Results open_folder(const Settings& settings) {
 }
 
 void write_run_json(const Settings& settings, const Parts& parts) {
-  const gradus::BuildInfo build = gradus::build_info();
   Json json;
   json["settings"] = settings.fingerprint();
   json["seeds"] = settings.seeds;
   json["data"] = parts.description;
-  json["threads"] = gradus::num_threads();
-  json["versions"] = {{"gradus", build.version}, {"compiler", build.compiler}, {"build", build.build_type},
-                      {"blas", gradus::kernels::blas_description()}, {"xtensor", build.xtensor}, {"simd", build.simd}};
-  json["machine"] = {{"processor", build.processor}, {"cores", build.cores}};
+  json.update(program::environment());
   gradus::report::write_file_atomically((settings.out / "run.json").string(), json.dump(2) + "\n");
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <iostream>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -11,6 +10,8 @@
 
 #include <gradus/activations/registry.hpp>
 #include <gradus/core/error.hpp>
+
+#include "../common/program.hpp"
 
 namespace study {
 namespace {
@@ -53,7 +54,6 @@ std::string Settings::fingerprint() const {
 Settings parse(int argc, char** argv) {
   Settings s;
   std::string lr = "sweep";
-  bool epochs_given = false, seeds_given = false;
   CLI::App app{
       "Trains the same network with several activation functions, over several seeds, and reports what differs and how sure that is.\n"
       "The results land in one folder: report.html (open it first), results.csv, layers.csv, summary.json, run.json, figures.\n"
@@ -77,15 +77,8 @@ Settings parse(int argc, char** argv) {
   app.add_option("--threads", s.threads, "0: all cores");
   app.add_option("--out", s.out, "the folder for the results");
   app.add_flag("--quick", s.quick, "a small run that takes seconds: 2 seeds, 3 epochs, a part of the data");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    std::exit(app.exit(help));
-  } catch (const CLI::ParseError& error) {
-    gradus::fail("command line", std::string(error.what()) + " (--help lists the options)");
-  }
-  epochs_given = epochs->count() > 0;
-  seeds_given = seeds->count() > 0;
+  program::parse(app, argc, argv);
+  const bool epochs_given = epochs->count() > 0, seeds_given = seeds->count() > 0;
   if (s.quick && !epochs_given) s.epochs = 3;
   if (s.quick && !seeds_given) s.seeds = 2;
   if (!epochs_given && !s.quick && s.data != "digits" && !s.is_csv()) s.epochs = 10;  // larger data need fewer passes

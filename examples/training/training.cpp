@@ -33,14 +33,9 @@ bool has(const CLI::App& app, const char* option) { return app.get_option_no_thr
 
 // Names and values of all options that the numbers depend on.
 program::Settings settings_of(const CLI::App& app, const std::vector<const CLI::Option*>& free, const Options& options) {
-  program::Settings settings;
-  for (const CLI::Option* option : app.get_options()) {
-    const std::string name = option->get_single_name();
-    if (name == "help" || name == "out" || name == "threads" || name == "epochs" || name == "steps" || std::find(free.begin(), free.end(), option) != free.end())
-      continue;
-    const std::string value = option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), ",")) : option->get_default_str();
-    settings.emplace_back(name, value);
-  }
+  std::vector<std::string> except = {"out", "threads", "epochs", "steps"};
+  for (const CLI::Option* option : free) except.push_back(option->get_single_name());
+  program::Settings settings = program::settings_of(app, except);
   if (has(app, "--epochs")) settings.emplace_back("epochs", fmt::format("{}", options.epochs));
   if (has(app, "--steps")) settings.emplace_back("steps", fmt::format("{}", options.steps));
   return settings;

@@ -211,13 +211,7 @@ int Lab::main(int argc, char** argv, const std::function<void(Run&)>& body) {
     if (options_.threads > 0) gradus::set_num_threads(options_.threads);
     if (options_.out.empty()) options_.out = std::filesystem::path("results/labs") / (options_.quick ? "quick/" + name_ : name_);
     program::Settings settings{{"quick", options_.quick ? "yes" : "no"}, {"seed", fmt::format("{}", options_.seed)}};
-    for (const CLI::Option* option : app_.get_options()) {
-      const std::string option_name = option->get_single_name();
-      if (option_name == "help" || option_name == "quick" || option_name == "seed" || option_name == "threads" || option_name == "data" ||
-          option_name == "out")
-        continue;
-      settings.emplace_back(option_name, option->count() > 0 ? option->as<std::string>() : option->get_default_str());
-    }
+    for (auto& setting : program::settings_of(app_, {"quick", "seed", "threads", "data", "out"})) settings.push_back(std::move(setting));
     Run run(options_, program::RunFolder(options_.out, name_, settings));
     program::stop_on_interrupt();
     gradus::manual_seed(options_.seed);
