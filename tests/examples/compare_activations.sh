@@ -3,16 +3,10 @@
 # compare_activations.sh PROGRAM [DATASETS]
 set -u
 program=$1
-datasets=${GRADUS_DATASETS:-${2:-}}
+GRADUS_TEST_DATASETS=${2:-}
+. "$(dirname "$0")/common.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-failures=0
-check() {
-  if [ "$1" != "$2" ]; then
-    echo "FAILED: $3: expected \"$2\", got \"$1\""
-    failures=$((failures + 1))
-  fi
-}
 # All numbers but the seconds.
 numbers() { cut -d, -f1-10 "$1/results.csv"; }
 
@@ -66,11 +60,7 @@ printf '\x00\x00\x08\x03\x00\x00' | tee "$work/broken/train-images-idx3-ubyte" >
 refuses() {
   local words=$1
   shift
-  "$program" --out "$work/never" "$@" >/dev/null 2>"$work/err"
-  check $? 2 "exit code of: $*"
-  check "$(wc -l <"$work/err")" 1 "lines on stderr of: $* ($(cat "$work/err"))"
-  grep -qF -- "$words" "$work/err" || { echo "FAILED: $*: \"$words\" is not in: $(cat "$work/err")"; failures=$((failures + 1)); }
-  [ ! -e "$work/never" ] || { echo "FAILED: $*: something was written"; failures=$((failures + 1)); rm -rf "$work/never"; }
+  refused_as "$words" "$program" --out "$work/never" "$@"
 }
 refuses "/nowhere" --data mnist --root /nowhere
 refuses "--root" --data mnist

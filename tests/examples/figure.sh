@@ -15,20 +15,11 @@ while [ "$1" != -- ]; do
 done
 program=$2
 shift 2
-datasets=${GRADUS_DATASETS:-$GRADUS_TEST_DATASETS}
-arguments=()
-for argument in "$@"; do
-  case $argument in
-    DATASETS/*)
-      argument=$datasets/${argument#DATASETS/}
-      [ -e "$argument" ] || { echo "skipped: $argument is not there"; exit 77; } ;;
-  esac
-  arguments+=("$argument")
-done
+. "$(dirname "$0")/common.sh"
+read_arguments "$@"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$program" "${arguments[@]}" --out "$work/run" || exit 1
-failures=0
 for i in "${!results[@]}"; do
   result=${results[$i]} bound=${bounds[$i]}
   value=$(sed -n '/"results"/,$p' "$work/run/run.json" | grep -F "\"$result\":" | sed 's/.*: *//; s/,$//')

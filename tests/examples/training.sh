@@ -5,25 +5,10 @@ set -u
 program=$1
 name=$(basename "$program")
 shift
-datasets=${GRADUS_DATASETS:-$GRADUS_TEST_DATASETS}
-arguments=()
-for argument in "$@"; do
-  case $argument in
-    DATASETS/*)
-      argument=$datasets/${argument#DATASETS/}
-      [ -e "$argument" ] || { echo "skipped: $argument is not there"; exit 77; } ;;
-  esac
-  arguments+=("$argument")
-done
+. "$(dirname "$0")/common.sh"
+read_arguments "$@"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-failures=0
-check() {
-  if [ "$1" != "$2" ]; then
-    echo "FAILED: $3: expected \"$2\", got \"$1\""
-    failures=$((failures + 1))
-  fi
-}
 run() { "$program" --quick "${arguments[@]}" "$@"; }
 # The results of run.json but for times.
 results() { sed -n '/"results"/,$p' "$1/run.json" | grep -v seconds; }
@@ -59,11 +44,7 @@ check "$(results "$work/killed")" "$(results "$work/a")" "$killed kills change n
 refuses() {
   local words=$1
   shift
-  run --out "$work/never" "$@" >/dev/null 2>"$work/err"
-  check $? 2 "exit code of: $*"
-  check "$(wc -l <"$work/err")" 1 "lines on stderr of: $* ($(cat "$work/err"))"
-  grep -qF -- "$words" "$work/err" || { echo "FAILED: $*: \"$words\" is not in: $(cat "$work/err")"; failures=$((failures + 1)); }
-  [ ! -e "$work/never" ] || { echo "FAILED: $*: something was written"; failures=$((failures + 1)); rm -rf "$work/never"; }
+  refused_as "$words" "$program" --quick "${arguments[@]}" --out "$work/never" "$@"
 }
 refuses "gleu" --activation gleu
 "$program" --help >"$work/help"
