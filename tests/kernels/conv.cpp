@@ -84,6 +84,21 @@ TEST_CASE("convolutions agree with their definition, for all strides, paddings, 
                  .out_w = 0});
 }
 
+TEST_CASE("1x1 kernels on planes that are short, and long enough to be rows of a product") {
+  for (const Index width : {3, 13, 47})
+    for (const Index filters : {1, 9, 33})
+      for (const Index batch : {1, 3})
+        check({.batch = batch,
+               .channels = 19,
+               .height = 11,
+               .width = width,
+               .filters = filters,
+               .kernel_h = 1,
+               .kernel_w = 1,
+               .out_h = 0,
+               .out_w = 0});
+}
+
 TEST_CASE("convolutions of rectangles, single pixels, prime sizes and long images") {
   check({.batch = 2,
          .channels = 6,

@@ -40,7 +40,7 @@ struct Head {
 
   // scores (rows, columns) = rows of a times rows of b
   void scores(const T* a, Index a_row, const T* b, Index rows, Index columns, T* to) const {
-    gemm(false, true, rows, columns, s.width, a, a_row, b, row_in(), T(0), to, columns);
+    gemm_part(false, true, rows, columns, s.width, a, a_row, b, row_in(), T(0), to, columns);
   }
 };
 
@@ -91,8 +91,8 @@ void self_attention(const SelfAttention& s, T scale, const T* qkv, T* y, T* sums
         of_row[0] = top;
         of_row[1] = T(1 / total);
       }
-      gemm(false, false, rows, s.width, columns, p, columns, qkv + h.in(2, 0), h.row_in(), T(0), y + h.out(first),
-           h.row_out());
+      gemm_part(false, false, rows, s.width, columns, p, columns, qkv + h.in(2, 0), h.row_in(), T(0),
+                y + h.out(first), h.row_out());
     }
   });
 }
@@ -128,10 +128,10 @@ void self_attention_backward(const SelfAttention& s, T scale, const T* qkv, cons
         std::fill(weights + seen, weights + columns, T(0));
         std::fill(slope + seen, slope + columns, T(0));
       }
-      gemm(false, false, rows, s.width, columns, slopes, columns, k, h.row_in(), T(0), dqkv + h.in(0, first),
-           h.row_in());
-      gemm(true, false, columns, s.width, rows, slopes, columns, q, h.row_in(), T(1), dqkv + h.in(1, 0), h.row_in());
-      gemm(true, false, columns, s.width, rows, p, columns, up, h.row_out(), T(1), dqkv + h.in(2, 0), h.row_in());
+      gemm_part(false, false, rows, s.width, columns, slopes, columns, k, h.row_in(), T(0), dqkv + h.in(0, first),
+                h.row_in());
+      gemm_part(true, false, columns, s.width, rows, slopes, columns, q, h.row_in(), T(1), dqkv + h.in(1, 0), h.row_in());
+      gemm_part(true, false, columns, s.width, rows, p, columns, up, h.row_out(), T(1), dqkv + h.in(2, 0), h.row_in());
     }
   });
 }

@@ -81,8 +81,8 @@ void call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const dou
 }  // namespace
 
 template <class T>
-void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b,
-          Index b_row, T beta, T* c, Index c_row) {
+void gemm_part(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b,
+               Index b_row, T beta, T* c, Index c_row) {
   if (m == 0 || n == 0) return;
   if (k == 0) {
     for (Index i = 0; i < m; ++i)
@@ -90,40 +90,35 @@ void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T
     return;
   }
   const int row_a = blas_size(a_row), row_b = blas_size(b_row), row_c = blas_size(c_row), inner = blas_size(k);
-  blas_size(m);
-  blas_size(n);
-  const Tiles tiles(m, n, k);
-  const auto tile = [&](Index number) {
-    const Index r = number / tiles.columns, q = number % tiles.columns;
-    const Index top = Tiles::start(m, tiles.rows, r), bottom = Tiles::start(m, tiles.rows, r + 1);
-    const Index left = Tiles::start(n, tiles.columns, q), right = Tiles::start(n, tiles.columns, q + 1);
-    if (top == bottom || left == right) return;
-    const T *part_a = a + (transpose_a ? top : top * a_row), *part_b = b + (transpose_b ? left * b_row : left);
-    T* part_c = c + top * c_row + left;
-    const bool suits = product_suits(bottom - top, right - left);
-    if (product_enabled() &&
-        (suits || thin_product_suits<T>(transpose_a, transpose_b, bottom - top, right - left, k))) {
-      const bool add = beta != T(0);
-      if (add && beta != T(1))
-        for (Index i = 0; i < bottom - top; ++i)
-          for (Index j = 0; j < right - left; ++j) part_c[i * c_row + j] *= beta;
-      const auto multiply = suits ? product<T> : thin_product<T>;
-      multiply(transpose_a, transpose_b, bottom - top, right - left, k, part_a, a_row, part_b, b_row, add, part_c,
-               c_row);
-      return;
-    }
-    const OneThread one_thread;
-    call(transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, int(bottom - top),
-         int(right - left), inner, part_a, row_a, part_b, row_b, beta, part_c, row_c);
-  };
-  parallel_for(tiles.rows * tiles.columns, 1, [&](Index first, Index last) {
-    for (Index i = first; i < last; ++i) tile(i);
-  });
+  const int rows = blas_size(m), columns = blas_size(n);
+  const bool suits = product_suits(m, n);
+  if (product_enabled() && (suits || thin_product_suits<T>(transpose_a, transpose_b, m, n, k))) {
+    const bool add = beta != T(0);
+    if (add && beta != T(1))
+      for (Index i = 0; i < m; ++i)
+        for (Index j = 0; j < n; ++j) c[i * c_row + j] *= beta;
+    const auto multiply = suits ? product<T> : thin_product<T>;
+    return multiply(transpose_a, transpose_b, m, n, k, a, a_row, b, b_row, add, c, c_row);
+  }
+  const OneThread one_thread;
+  call(transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, rows, columns, inner, a, row_a,
+       b, row_b, beta, c, row_c);
 }
 
 template <class T>
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T beta, T* c) {
-  gemm(transpose_a, transpose_b, m, n, k, a, transpose_a ? m : k, b, transpose_b ? k : n, beta, c, n);
+  const Index a_row = transpose_a ? m : k, b_row = transpose_b ? k : n;
+  for (const Index size : {m, n, k}) blas_size(size);
+  const Tiles tiles(m, n, k);
+  parallel_for(tiles.rows * tiles.columns, 1, [&](Index first, Index last) {
+    for (Index i = first; i < last; ++i) {
+      const Index r = i / tiles.columns, q = i % tiles.columns;
+      const Index top = Tiles::start(m, tiles.rows, r), bottom = Tiles::start(m, tiles.rows, r + 1);
+      const Index left = Tiles::start(n, tiles.columns, q), right = Tiles::start(n, tiles.columns, q + 1);
+      gemm_part(transpose_a, transpose_b, bottom - top, right - left, k, a + (transpose_a ? top : top * a_row), a_row,
+                b + (transpose_b ? left * b_row : left), b_row, beta, c + top * n + left, n);
+    }
+  });
 }
 
 template <class T>
@@ -131,11 +126,17 @@ void gemm_batched(bool transpose_a, bool transpose_b, Index batch, Index m, Inde
                   Index a_stride, const T* b, Index b_stride, T* c) {
   // Below about 2^22 multiplications cutting a product into tiles gains less than giving whole products to the threads.
   const bool small = double(m) * double(n) * double(k) < double(1 << 22);
-  const Index grain =
-      small ? std::max<Index>(1, Index(double(1 << 18) / std::max(1.0, double(m) * double(n) * double(k)))) : batch;
+  constexpr Index enough = 4;
+  if (!small || batch < enough) {
+    for (Index i = 0; i < batch; ++i)
+      gemm(transpose_a, transpose_b, m, n, k, a + i * a_stride, b + i * b_stride, T(0), c + i * m * n);
+    return;
+  }
+  const Index grain = std::max<Index>(1, Index(double(1 << 18) / std::max(1.0, double(m) * double(n) * double(k))));
   parallel_for(batch, grain, [&](Index first, Index last) {
     for (Index i = first; i < last; ++i)
-      gemm(transpose_a, transpose_b, m, n, k, a + i * a_stride, b + i * b_stride, T(0), c + i * m * n);
+      gemm_part(transpose_a, transpose_b, m, n, k, a + i * a_stride, transpose_a ? m : k, b + i * b_stride,
+                transpose_b ? k : n, T(0), c + i * m * n, n);
   });
 }
 
@@ -152,7 +153,7 @@ std::string blas_description() {
 
 #define GRADUS_INSTANTIATE(T)                                                                          \
   template void gemm(bool, bool, Index, Index, Index, const T*, const T*, T, T*);                      \
-  template void gemm(bool, bool, Index, Index, Index, const T*, Index, const T*, Index, T, T*, Index); \
+  template void gemm_part(bool, bool, Index, Index, Index, const T*, Index, const T*, Index, T, T*, Index); \
   template void gemm_batched(bool, bool, Index, Index, Index, Index, const T*, Index, const T*, Index, T*);
 GRADUS_INSTANTIATE(float)
 GRADUS_INSTANTIATE(double)

@@ -14,11 +14,11 @@ namespace gradus::kernels {
 template <class T>
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T beta, T* c);
 
-/// The same with the distance from one row to the next of each matrix as it lies in memory, for parts of larger
-/// matrices.
+/// The same for parts of larger matrices, with the distance from one row to the next of each as it lies in memory; and
+/// for parts of larger work: on the calling thread.
 template <class T>
-void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b,
-          Index b_row, T beta, T* c, Index c_row);
+void gemm_part(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b,
+               Index b_row, T beta, T* c, Index c_row);
 
 /// `batch` products, one after another in memory; a stride of 0 uses the same matrix in each. Small products
 /// are shared out among the threads whole, large ones tile by tile.

@@ -12,7 +12,8 @@
 #include "gradus/kernels/winograd.hpp"
 
 // Convolutions of one group are done by Winograd's filtering (winograd.cpp) or by shifted products (direct_conv.cpp,
-// planar_conv.cpp). What is here is for groups: each output is the product of the weights with a window of the input.
+// planar_conv.cpp). What is here is for groups and for 1x1 kernels: each output is the product of the weights with a
+// window of the input.
 // The windows are laid out as the columns of a matrix (window, positions), a tile of positions at a time, so that the
 // tile is still in the cache when BLAS reads it. A 1x1 kernel with stride 1 needs no tile: the image is that matrix.
 namespace gradus::kernels {
@@ -214,6 +215,12 @@ std::atomic<bool>& winograd() {
   return enabled;
 }
 
+// Of one group: a product of the weights with an image whose planes are long enough to be its rows.
+bool is_product(const Conv2d& s) {
+  constexpr Index long_enough = 128;
+  return is_pointwise(s) && s.plane() >= long_enough;
+}
+
 bool by_winograd(const Conv2d& s) { return winograd_suits(s) && winograd_enabled(); }
 
 }  // namespace
@@ -225,8 +232,10 @@ template <class T>
 void conv2d(const Conv2d& s, const T* x, const T* w, const T* bias, T* y) {
   if (s.batch * s.filters * s.out_plane() == 0) return;
   if (by_winograd(s)) return winograd_conv2d(s, x, w, bias, y);
-  if (s.groups == 1 && s.window() > 0)
-    return s.filters <= most_planar_results ? planar_conv2d(s, x, w, bias, y) : direct_conv2d(s, x, w, bias, y);
+  if (s.groups == 1 && s.window() > 0) {
+    if (s.filters <= most_planar_results) return planar_conv2d(s, x, w, bias, y);
+    if (!is_product(s)) return direct_conv2d(s, x, w, bias, y);
+  }
   const Index window = s.window(), filters = s.group_filters(), channels = s.group_channels(), plane = s.out_plane();
   const Tiling tiling(s, window, s.batch * s.groups < enough_pieces);
   for_each_piece(s.batch * s.groups * tiling.count, multiplications(s), [&](Index first, Index last) {
@@ -238,8 +247,8 @@ void conv2d(const Conv2d& s, const T* x, const T* w, const T* bias, T* y) {
       if (bias != nullptr)
         for (Index f = 0; f < filters; ++f) std::fill_n(out + f * plane, tile.count, bias[group * filters + f]);
       const Columns<T> columns(s, x + image * channels * s.plane(), channels, tile, buffer);
-      gemm(false, false, filters, tile.count, window, w + group * filters * window, window, columns.data, columns.row,
-           bias != nullptr ? T(1) : T(0), out, plane);
+      gemm_part(false, false, filters, tile.count, window, w + group * filters * window, window, columns.data,
+                columns.row, bias != nullptr ? T(1) : T(0), out, plane);
     }
   });
 }
@@ -248,8 +257,10 @@ template <class T>
 void conv2d_input_grad(const Conv2d& s, const T* g, const T* w, T* dx) {
   if (s.batch * s.channels * s.plane() == 0) return;
   if (by_winograd(s)) return winograd_input_grad(s, g, w, dx);
-  if (s.groups == 1 && s.filters * s.out_plane() * s.window() > 0)
-    return s.channels <= most_planar_results ? planar_input_grad(s, g, w, dx) : direct_input_grad(s, g, w, dx);
+  if (s.groups == 1 && s.filters * s.out_plane() * s.window() > 0) {
+    if (s.channels <= most_planar_results) return planar_input_grad(s, g, w, dx);
+    if (!is_product(s)) return direct_input_grad(s, g, w, dx);
+  }
   const Index filters = s.group_filters(), channels = s.group_channels(), plane = s.out_plane(), window = s.window();
   const Index kernel = s.kernel_h * s.kernel_w;
   const Index part = channels_of_piece(s, s.batch * s.groups), parts = divide_up(channels, part);
@@ -263,15 +274,16 @@ void conv2d_input_grad(const Conv2d& s, const T* g, const T* w, T* dx) {
       T* out = dx + (image * channels + start) * s.plane();
       const T* weights = w + group * filters * window + start * kernel;
       if (pointwise) {
-        gemm(true, false, count, plane, filters, weights, window, g + image * filters * plane, plane, T(0), out, plane);
+        gemm_part(true, false, count, plane, filters, weights, window, g + image * filters * plane, plane, T(0), out,
+                  plane);
         continue;
       }
       std::fill_n(out, count * s.plane(), T(0));
       if (plane == 0 || filters == 0 || kernel == 0) continue;
       for (Index t = 0; t < tiling.count; ++t) {
         const Tile tile = tiling.tile(s, t);
-        gemm(true, false, count * kernel, tile.count, filters, weights, window,
-             g + image * filters * plane + tile.first, plane, T(0), buffer.data(), tile.count);
+        gemm_part(true, false, count * kernel, tile.count, filters, weights, window,
+                  g + image * filters * plane + tile.first, plane, T(0), buffer.data(), tile.count);
         scatter_columns(s, buffer.data(), count, tile, out);
       }
     }
@@ -288,7 +300,7 @@ void conv2d_weight_grad(const Conv2d& s, const T* g, const T* x, T* dw) {
     return;
   }
   if (by_winograd(s)) return winograd_weight_grad(s, g, x, dw);
-  if (s.groups == 1) return direct_weight_grad(s, g, x, dw);
+  if (s.groups == 1 && !is_product(s)) return direct_weight_grad(s, g, x, dw);
   // Images are summed in blocks, then the blocks in their order. Large weights get fewer blocks, to save memory.
   const Index wanted = std::clamp<Index>((1 << 24) / size, 4, enough_pieces);
   const Index block = divide_up(s.batch, std::min(wanted, s.batch)), blocks = divide_up(s.batch, block);
@@ -307,8 +319,8 @@ void conv2d_weight_grad(const Conv2d& s, const T* g, const T* x, T* dw) {
           const Tile tile = tiling.tile(s, t);
           const Index image = n * s.groups + group;
           const Columns<T> columns(s, x + (image * channels + start) * s.plane(), count, tile, buffer);
-          gemm(false, true, filters, count * kernel, tile.count, g + image * filters * plane + tile.first, plane,
-               columns.data, columns.row, fresh ? T(0) : T(1), out, window);
+          gemm_part(false, true, filters, count * kernel, tile.count, g + image * filters * plane + tile.first, plane,
+                    columns.data, columns.row, fresh ? T(0) : T(1), out, window);
           fresh = false;
         }
     }
