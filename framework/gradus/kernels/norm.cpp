@@ -259,13 +259,26 @@ void moments(const Channels& s, Strip c, const T* x, double* average, double* va
     for (Index k = 0; k < c.width; ++k) variance[k] /= count;
     return;
   }
+  using V = Batch<T>;
+  // One pass around a guess, the channel's first number, does unless that lies far outside of the others.
+  const V guess(x[c.start * s.inner]);
+  Sums<T, 2> both;
+  sum_channel(s, c.start, both, [&](Index i, int n) {
+    const V d = load(x + i, n, guess[0]) - guess;
+    both.partial[0] += d;
+    both.partial[1] = fma(d, d, both.partial[1]);
+  });
+  const double beside = both.total(0) / count;
+  average[0] = double(guess[0]) + beside;
+  variance[0] = both.total(1) / count - beside * beside;
+  if (beside * beside <= 4 * variance[0] && variance[0] > 1e-25 && variance[0] < 1e25) return;
   Sums<T, 1> sum, squares;
   sum_channel(s, c.start, sum, [&](Index i, int n) { sum.partial[0] += load(x + i, n); });
   average[0] = sum.total(0) / count;
   // From the rounded average, which is then allowed for.
   const T centre = T(average[0]);
   sum_channel(s, c.start, squares, [&](Index i, int n) {
-    const Batch<T> d = load(x + i, n, centre) - Batch<T>(centre);
+    const V d = load(x + i, n, centre) - V(centre);
     squares.partial[0] = fma(d, d, squares.partial[0]);
   });
   const double off = average[0] - double(centre);
@@ -303,28 +316,42 @@ void gradient_sums(const Channels& s, Strip c, const T* g, const T* x, const T* 
   products[0] = both.total(1);
 }
 
-// visit(place in x, k) for every element of the strip; k is the channel's place in it.
+// visit(place in x, k) for every element of a strip of channels that lie side by side; k is the channel's place in it.
 template <class Visit>
-void visit_channels(const Channels& s, Strip c, Visit&& visit) {
+void visit_columns(const Channels& s, Strip c, Visit&& visit) {
+  for (Index n = 0; n < s.batch; ++n)
+    for (Index k = 0, at = n * s.channels + c.start; k < c.width; ++k) visit(at + k, k);
+}
+
+// out = f(batch of a, batch of b) for a channel whose numbers lie in runs. b may be null, and f then gets 0. What the
+// next channel needs, which lies behind, arrives meanwhile: this channel's numbers are in the cache already.
+template <class T, class F>
+void map_channel(const Channels& s, Index channel, const T* a, const T* b, T* out, F&& f) {
   for (Index n = 0; n < s.batch; ++n) {
-    const Index at = (n * s.channels + c.start) * s.inner;
-    if (s.inner == 1)
-      for (Index k = 0; k < c.width; ++k) visit(at + k, k);
-    else
-      for (Index i = 0; i < s.inner; ++i) visit(at + i, Index{0});
+    const Index at = (n * s.channels + channel) * s.inner;
+    for_each_batch<T>(s.inner, [&](Index i, int count) {
+      fetch(a + at + i + s.inner);
+      if (b != nullptr) fetch(b + at + i + s.inner);
+      store(f(load(a + at + i, count), b != nullptr ? load(b + at + i, count) : Batch<T>(0)), out + at + i, count);
+    });
   }
 }
 
 template <class T>
 void apply_strip(const Channels& s, Strip c, const T* x, const T* weight, const T* bias, const T* mean, const T* rstd,
                  T* y) {
+  using V = Batch<T>;
   T centre[strip], scale[strip], shift[strip];
   for (Index k = 0; k < c.width; ++k) {
     centre[k] = mean[c.start + k];
     scale[k] = weight != nullptr ? rstd[c.start + k] * weight[c.start + k] : rstd[c.start + k];
     shift[k] = bias != nullptr ? bias[c.start + k] : T(0);
   }
-  visit_channels(s, c, [&](Index i, Index k) { y[i] = (x[i] - centre[k]) * scale[k] + shift[k]; });
+  if (s.inner == 1)
+    visit_columns(s, c, [&](Index i, Index k) { y[i] = (x[i] - centre[k]) * scale[k] + shift[k]; });
+  else
+    map_channel<T>(s, c.start, x, nullptr, y,
+                   [m = V(centre[0]), a = V(scale[0]), b = V(shift[0])](V in, V) { return (in - m) * a + b; });
 }
 
 }  // namespace
@@ -353,6 +380,7 @@ void batch_norm_apply(const Channels& s, const T* x, const T* weight, const T* b
 template <class T>
 void batch_norm_backward(const Channels& s, const T* g, const T* x, const T* weight, const T* mean, const T* rstd,
                          bool constants, T* dx, T* dweight, T* dbias) {
+  using V = Batch<T>;
   for_each_strip(s, [&](Strip c) {
     T centre[strip], scale[strip], average[strip], slope[strip];
     double sums[strip], products[strip];
@@ -374,11 +402,16 @@ void batch_norm_backward(const Channels& s, const T* g, const T* x, const T* wei
       average[k] = constants ? T(0) : T(sums[k] / double(s.count()));
       slope[k] = constants ? T(0) : T(products[k] / double(s.count())) * scale[k];
     }
-    if (constants)
-      visit_channels(s, c, [&](Index i, Index k) { dx[i] = factor[k] * g[i]; });
-    else
-      visit_channels(
+    const V a(factor[0]), b(average[0]), d(slope[0]), m(centre[0]);
+    if (s.inner == 1 && constants)
+      visit_columns(s, c, [&](Index i, Index k) { dx[i] = factor[k] * g[i]; });
+    else if (s.inner == 1)
+      visit_columns(
           s, c, [&](Index i, Index k) { dx[i] = factor[k] * (g[i] - average[k] - (x[i] - centre[k]) * slope[k]); });
+    else if (constants)
+      map_channel<T>(s, c.start, g, nullptr, dx, [=](V up, V) { return a * up; });
+    else
+      map_channel<T>(s, c.start, g, x, dx, [=](V up, V in) { return a * (up - b - (in - m) * d); });
   });
 }
 
