@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gradus/autograd/observer.hpp"
 #include "gradus/autograd/tape.hpp"
 #include "gradus/core/allocator.hpp"
 #include "gradus/nn/linear.hpp"
@@ -73,6 +74,72 @@ TEST_CASE("layers over a sequence are cells in a loop") {
   CHECK(largest_difference(h_n[0], state.h) < 1e-14);
   CHECK(largest_difference(c_n[0], state.c) < 1e-14);
   CHECK(largest_difference(cell(x[0]), output[0]) < 1e-14);
+}
+
+TEST_CASE("an RNN's time loop in one operation is the steps one by one") {
+  // An observer sees the steps; without one there is a single operation.
+  struct Watcher : autograd::Observer {};
+  const auto check = [](const nn::RNNOptions& options, DType dtype, double tolerance, const Shape& shape,
+                        Index hidden) {
+    CAPTURE(shape);
+    nn::RNN rnn{shape[2], hidden, options};
+    rnn.to(dtype);
+    const Index batch = shape[options.batch_first ? 0 : 1];
+    Tensor x = normal_numbers(shape, 1, dtype).requires_grad_(),
+           h_0 = normal_numbers({Index(rnn.layers.size()), batch, hidden}, 2, dtype).requires_grad_();
+    std::vector<Tensor> in{x, h_0};
+    for (const Tensor& parameter : rnn.parameters()) in.push_back(parameter);
+    const auto run = [&](const std::vector<Tensor>&) {
+      const auto [output, h_n] = rnn.run(x, h_0);
+      return cat({output.flatten(), h_n.flatten()});
+    };
+    for (const bool recorded : {false, true}) {
+      CAPTURE(recorded);
+      const Tensor whole = run(in);
+      const std::vector<Tensor> of_whole = gradients_of(run, in, recorded);
+      const Watcher watcher;
+      CHECK(largest_difference(whole, run(in)) <= tolerance);
+      const std::vector<Tensor> of_steps = gradients_of(run, in, recorded);
+      for (std::size_t i = 0; i < in.size(); ++i) {
+        CAPTURE(i);
+        const double scale = 1 + of_steps[i].abs().max().item();
+        CHECK(largest_difference(of_whole[i], of_steps[i]) <= tolerance * scale);
+      }
+    }
+  };
+  check({}, float64, 1e-13, {7, 3, 5}, 6);
+  check({.activation = "elu"}, float32, 1e-5, {20, 45, 3}, 34);
+  check({.num_layers = 2, .bias = false, .batch_first = true}, float64, 1e-13, {3, 7, 5}, 1);
+  check({.num_layers = 2, .batch_first = true, .bidirectional = true}, float64, 1e-13, {4, 6, 2}, 17);
+  check({.activation = "relu", .bidirectional = true}, float64, 1e-13, {1, 2, 3}, 5);
+
+  nn::RNN rnn = in_double(nn::RNN{2, 3, {.bidirectional = true}});
+  const auto operations = [&] { return autograd::tape_size(rnn(leaf({50, 2, 2}))); };
+  const std::size_t fused = operations();
+  CHECK(fused < 25);
+  {
+    const Watcher watcher;
+    CHECK(operations() > 200);
+  }
+  {
+    nn::ActivationProbe probe;
+    (void)rnn(leaf({50, 2, 2}));
+    CHECK(probe.records.size() == 100);
+  }
+  CHECK(operations() == fused);
+}
+
+TEST_CASE("an RNN's gradients add up over several uses, and fit the state it starts from") {
+  nn::RNN rnn = in_double(nn::RNN{2, 3, {.bidirectional = true}});
+  std::vector<Tensor> in{leaf({4, 2, 2}, 1), leaf({2, 2, 3}, 2)};
+  for (const Tensor& parameter : rnn.parameters()) in.push_back(parameter);
+  // The second use has other numbers of the same weights; its gradients find sums that are there.
+  check_derivatives(
+      [&](const std::vector<Tensor>&) {
+        const auto [output, h_n] = rnn.run(in[0], in[1]);
+        return rnn.run(in[0] * 2.0, h_n).output + output;
+      },
+      in);
 }
 
 TEST_CASE("both ways: the second half is the same map over the reversed sequence") {
@@ -291,6 +358,8 @@ TEST_CASE("long sequences pass") {
 TEST_CASE("recurrent layers do not depend on the number of threads") {
   nn::LSTM lstm = in_double(nn::LSTM{32, 48, {.num_layers = 2}});
   check_threads([&](const std::vector<Tensor>& in) { return lstm(in[0]); }, {leaf({9, 65, 32})});
+  nn::RNN rnn = in_double(nn::RNN{32, 48, {.num_layers = 2}});
+  check_threads([&](const std::vector<Tensor>&) { return rnn(leaf({9, 131, 32})); }, rnn.parameters());
 }
 
 TEST_CASE("recurrent layers say what does not fit") {

@@ -164,6 +164,24 @@ TEST_CASE("gradients of derivatives with factors: in one pass, and recorded, and
   }
 }
 
+TEST_CASE("the gradient of an activation is an operation with derivatives of its own") {
+  const activations::Function f = activations::activation("tanh");
+  Generator generator(4);
+  const auto draw = [&](const Shape& shape) {
+    return randn(shape, {.dtype = float64, .requires_grad = true, .generator = &generator});
+  };
+  const std::vector<Tensor> inputs{draw({3, 5}), draw({3, 5})};
+  CHECK(same(activation_gradient(f, inputs[0], inputs[1]).detach(),
+             grad(activate(f, inputs[0]), inputs[0], {.grad_output = inputs[1].detach()})));
+  const auto value = [&](const std::vector<Tensor>& in) { return activation_gradient(f, in[0], in[1]); };
+  for (const GradcheckResult& result : {gradcheck(value, inputs), gradgradcheck(value, inputs)})
+    CHECK_MESSAGE(result.ok, result.message);
+  CHECK(thrown([&] {
+          (void)activation_gradient(f, inputs[0], zeros({5}, {.dtype = float64}));
+        }).find("(3, 5) and the gradient (5)") != std::string::npos);
+  CHECK(thrown([&] { (void)activation_gradient(f, inputs[0], zeros({3, 5})); }).find("float32") != std::string::npos);
+}
+
 TEST_CASE("what a recorded pass keeps of an activation goes with the tape") {
   const Tensor x = linspace(-3, 3, 20000, {.dtype = float64, .requires_grad = true});
   const std::size_t before = memory::stats().in_use;

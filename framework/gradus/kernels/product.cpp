@@ -50,24 +50,6 @@ struct RowsTogether {
   void next() { data += step; }
 };
 
-// Rows of op(a) apart: element (r, p) is data[r * step + p], a matrix where it lies. Addresses have a base and an index
-// of one or two steps, so that a base serves three rows.
-template <class T, int rows>
-struct RowsApart {
-  static constexpr int bases = (rows + 2) / 3;
-  const T* base[bases];
-  Index step;
-  RowsApart(const T* from, Index distance) : step(distance) {
-#pragma GCC unroll 16
-    for (int i = 0; i < bases; ++i) base[i] = from + 3 * i * step;
-  }
-  T at(int r) const { return base[r / 3][r % 3 * step]; }
-  void next() {
-#pragma GCC unroll 16
-    for (int i = 0; i < bases; ++i) ++base[i];
-  }
-};
-
 // The part of op(a) for a tile, and its distance from one row or column to the next.
 template <class T>
 struct Left {

@@ -39,6 +39,24 @@ template <class T, int rows, int panels, class Left>
   }
 }
 
+/// A left factor for accumulate, read where it lies: element (r, k) is data[r * step + k]. Addresses have a base and an
+/// index of one or two steps, so that a base serves three rows.
+template <class T, int rows>
+struct RowsApart {
+  static constexpr int bases = (rows + 2) / 3;
+  const T* base[bases];
+  Index step;
+  RowsApart(const T* from, Index distance) : step(distance) {
+#pragma GCC unroll 16
+    for (int i = 0; i < bases; ++i) base[i] = from + 3 * i * step;
+  }
+  T at(int r) const { return base[r / 3][r % 3 * step]; }
+  void next() {
+#pragma GCC unroll 16
+    for (int i = 0; i < bases; ++i) ++base[i];
+  }
+};
+
 /// `rows` rows in as few tiles as hold them, about equal, rather than with a thin one at the end: where tile t begins,
 /// and how many rows it has.
 template <class T>

@@ -52,5 +52,6 @@ PReLU::PReLU(const Options& options) {
 
 ActivationProbe::ActivationProbe() : before_(probe) { probe = this; }
 ActivationProbe::~ActivationProbe() { probe = before_; }
+bool ActivationProbe::active() { return probe != nullptr; }
 
 }  // namespace gradus::nn

@@ -85,6 +85,8 @@ class ActivationProbe {
   ~ActivationProbe();
   ActivationProbe(const ActivationProbe&) = delete;
   ActivationProbe& operator=(const ActivationProbe&) = delete;
+  /// Whether one lives on this thread.
+  static bool active();
 
   std::vector<Record> records;
 

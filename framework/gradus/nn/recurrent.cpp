@@ -4,10 +4,14 @@
 #include <cmath>
 #include <utility>
 
+#include "gradus/autograd/record.hpp"
 #include "gradus/core/format.hpp"
+#include "gradus/kernels/recurrent.hpp"
 #include "gradus/nn/functional.hpp"
 #include "gradus/nn/init.hpp"
 #include "gradus/ops/arithmetic.hpp"
+#include "gradus/ops/product_gradient.hpp"
+#include "gradus/ops/reduce.hpp"
 #include "gradus/ops/shape.hpp"
 #include "gradus/tensor/factories.hpp"
 
@@ -59,6 +63,90 @@ Tensor recur(const Tensor& h, const RecurrentParameters& p) { return functional:
 
 Tensor elman_step(const Tensor& projected, const Tensor& h, const RecurrentParameters& p, Activation& activation) {
   return activation(projected + recur(h, p));
+}
+
+// Whether each step, and each call of the activation, is to be seen.
+bool observed() {
+  return autograd::observers != nullptr || detail::call_observer != nullptr || ActivationProbe::active();
+}
+
+// dz_t = f'(z_t) (g_t + W^T dz_(t+1)), where g are gradients of h as they come from elsewhere, as numbers or, while the
+// backward pass is recorded, written in operations.
+Tensor elman_backward(const kernels::TimeLoop& loop, const activations::Function& f, const Tensor& g, const Tensor& z,
+                      const Tensor& weight) {
+  if (!autograd::is_recording()) {
+    Tensor dz = Tensor::make("rnn", z.shape(), z.dtype());
+    dispatch_floating("rnn", z.dtype(), [&]<class T> {
+      kernels::recur_backward(loop, f, z.data<T>(), weight.data<T>(), g.data<T>(), dz.data<T>());
+    });
+    return dz;
+  }
+  std::vector<Tensor> steps = unbind(g);
+  const std::vector<Tensor> slopes_at = unbind(z);
+  Tensor later;
+  for (Index s = loop.steps; s-- > 0;) {
+    const auto t = std::size_t(loop.reversed ? loop.steps - 1 - s : s);
+    later = steps[t] =
+        activation_gradient(f, slopes_at[t], later.defined() ? steps[t] + matmul(later, weight) : steps[t]);
+  }
+  return stack(steps);
+}
+
+// h at all time steps of x (T, N, in), from h_0 (N, hidden), as one operation. It keeps z, of which h is f(z), and in
+// the backward pass the gradients of the weights are one product over all steps. Undefined where the steps are to be
+// seen one by one, or where something does not fit, which they will tell.
+Tensor elman_sequence(const Tensor& x, const Tensor& h_0, const RecurrentParameters& p, const Activation& activation,
+                      bool reversed) {
+  const Tensor &w = p.weight_ih, &u = p.weight_hh;
+  if (observed() || x.size(0) == 0 || u.shape() != Shape{w.size(0), w.size(0)} || u.dtype() != x.dtype() ||
+      h_0.shape() != Shape{x.size(1), w.size(0)})
+    return {};
+  const kernels::TimeLoop loop{x.size(0), x.size(1), w.size(0), reversed};
+  const activations::Function& f = activation.function();
+  const Tensor bias = p.bias_ih.defined() ? p.bias_ih + p.bias_hh : Tensor{};
+  Tensor z;
+  {
+    const NoGrad off;
+    z = functional::linear(x, w, bias);
+  }
+  Tensor value = Tensor::make("rnn", z.shape(), z.dtype());
+  dispatch_floating("rnn", x.dtype(), [&]<class T> {
+    kernels::recur(loop, f, h_0.data<T>(), u.data<T>(), z.data<T>(), value.data<T>());
+  });
+  return autograd::record(
+      "rnn", std::move(value), {x, w, bias, h_0, u}, autograd::saves(x, w, bias, h_0, u, z, autograd::output),
+      [f, loop](const Tensor& g, const Tensor& v, const Tensor& w_ih, const Tensor& b, const Tensor& start,
+                const Tensor& w_hh, const Tensor& kept, const Tensor& h, const autograd::Step& step) {
+        const bool recording = autograd::is_recording();
+        const Index most = loop.steps - 1;
+        const Tensor first = unsqueeze(start, 0);
+        // h of the step before
+        const Tensor before = !recording      ? Tensor{}
+                              : loop.reversed ? cat({slice(h, 0, 1, loop.steps), first})
+                                              : cat({first, slice(h, 0, 0, most)});
+        const Tensor sums = recording ? functional::linear(v, w_ih, b) + functional::linear(before, w_hh) : kept;
+        const Tensor dz = elman_backward(loop, f, g, sums, w_hh);
+        const auto flat = [](const Tensor& t) { return reshape(t, {t.size(0) * t.size(1), t.size(2)}); };
+        autograd::Grads grads(5);
+        if (step.needs(0)) {
+          grads[0] = product_gradient(step, 0, flat(dz), w_ih);
+          if (grads[0].defined()) grads[0] = reshape(grads[0], v.shape());
+        }
+        if (step.needs(1)) grads[1] = product_gradient(step, 1, flat(dz), flat(v), {.transpose_a = true});
+        if (step.needs(2)) grads[2] = sum(flat(dz), {.axes = {0}});
+        if (step.needs(3)) grads[3] = product_gradient(step, 3, dz[loop.reversed ? most : 0], w_hh);
+        if (step.needs(4) && recording) grads[4] = matmul(flat(dz), flat(before), {.transpose_a = true});
+        if (step.needs(4) && !recording) {
+          const Tensor* sum = step.sum(4);
+          const Tensor dw = sum != nullptr ? *sum : Tensor::make("rnn", w_hh.shape(), w_hh.dtype());
+          dispatch_floating("rnn", dw.dtype(), [&]<class T> {
+            kernels::recur_weight_gradient(loop, start.data<T>(), h.data<T>(), dz.data<T>(), sum != nullptr,
+                                           dw.data<T>());
+          });
+          if (sum == nullptr) grads[4] = dw;
+        }
+        return grads;
+      });
 }
 
 Tensor gru_step(const Tensor& projected, const Tensor& h, const RecurrentParameters& p) {
@@ -171,18 +259,25 @@ std::vector<Tensor> RecurrentLayers::initial(const char* what, const Tensor& sta
   return unbind(state);
 }
 
-Tensor RecurrentLayers::run_layers(const Tensor& x, bool adds_both,
-                                   const std::function<Tensor(std::size_t layer, const Tensor& projected)>& step) {
+Tensor RecurrentLayers::run_layers(const Tensor& x, bool adds_both, const Step& step, const Sequence& sequence) {
   const Index time = batch_first_ ? 1 : 0;
   Tensor y = x;
   for (std::size_t first = 0; first < layers.size(); first += directions_) {
     const Tensor input = first == 0 ? y : dropout(y);
     std::vector<Tensor> sides;
     for (std::size_t layer = first; layer < first + directions_; ++layer) {
+      const bool reversed = layer > first;
+      if (sequence) {
+        const Tensor output = sequence(layer, batch_first_ ? transpose(input, 0, 1) : input, reversed);
+        if (output.defined()) {
+          sides.push_back(batch_first_ ? transpose(output, 0, 1) : output);
+          continue;
+        }
+      }
       const Tensor projected = project(input, layers[layer], adds_both);
       std::vector<Tensor> steps = unbind(projected, time);
       const auto turn = [&] {
-        if (layer > first) std::reverse(steps.begin(), steps.end());
+        if (reversed) std::reverse(steps.begin(), steps.end());
       };
       turn();
       for (Tensor& at : steps) at = step(layer, at);
@@ -206,9 +301,15 @@ RNN::RNN(Index input_size, Index hidden_size, const Options& options)
 
 RecurrentResult RNN::run(const Tensor& x, const Tensor& h_0) {
   std::vector<Tensor> h = initial("h_0", h_0, x);
-  const Tensor output = run_layers(x, true, [&](std::size_t layer, const Tensor& projected) {
+  const Step step = [&](std::size_t layer, const Tensor& projected) {
     return h[layer] = elman_step(projected, h[layer], layers[layer], activation);
-  });
+  };
+  const Sequence sequence = [&](std::size_t layer, const Tensor& input, bool reversed) {
+    Tensor output = elman_sequence(input, h[layer], layers[layer], activation, reversed);
+    if (const Index steps = input.size(0); output.defined() && steps > 0) h[layer] = output[reversed ? 0 : steps - 1];
+    return output;
+  };
+  const Tensor output = run_layers(x, true, step, sequence);
   return {output, stack(h)};
 }
 

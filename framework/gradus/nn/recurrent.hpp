@@ -8,7 +8,8 @@
 // Names of parameters, order of the gates, formulas and initialisation are PyTorch's: all weights and biases start
 // uniform in
 // [-1/sqrt(hidden), 1/sqrt(hidden)]. The input's half, W_ih x + b, is one product for all time steps; only the
-// recurrent one is left to the loop. The tape holds a number of arrays (N, hidden) per time step.
+// recurrent one is left to the loop. The tape holds a number of arrays (N, hidden) per time step. A layer of an RNN is
+// a single operation, unless somebody observes its steps: two arrays per time step.
 #include <functional>
 #include <string>
 #include <vector>
@@ -146,10 +147,14 @@ class RecurrentLayers : public Module {
 
   /// The state a sequence starts from, in its layers; zeros if undefined. Checks x, too.
   std::vector<Tensor> initial(const char* what, const Tensor& state, const Tensor& x) const;
-  /// All layers, over all time steps. step(layer, the input's half at one time step) gives the next h and keeps the
-  /// state. The recurrent bias is part of the input's half if `adds_both`.
-  Tensor run_layers(const Tensor& x, bool adds_both,
-                    const std::function<Tensor(std::size_t layer, const Tensor& projected)>& step);
+  /// step(layer, the input's half at one time step) gives the next h and keeps the state.
+  using Step = std::function<Tensor(std::size_t layer, const Tensor& projected)>;
+  /// All time steps of a layer at once, from an input (T, N, in) that it reads from the end if `reversed`: h at all of
+  /// them, (T, N, hidden); undefined where it does not apply. Keeps the state.
+  using Sequence = std::function<Tensor(std::size_t layer, const Tensor& input, bool reversed)>;
+  /// All layers, over all time steps, by `sequence` where there is one and it applies. The recurrent bias is part of
+  /// the input's half if `adds_both`.
+  Tensor run_layers(const Tensor& x, bool adds_both, const Step& step, const Sequence& sequence = {});
 
  private:
   const char* name_;  // for messages

@@ -211,6 +211,14 @@ Tensor activate(const Function& f, const Tensor& x) {
                 });
 }
 
+Tensor activation_gradient(const Function& f, const Tensor& x, const Tensor& g) {
+  check_floating("activation_gradient", x);
+  check_same_dtype("activation_gradient", x, g);
+  if (x.shape() != g.shape()) failf("activation_gradient", "x has shape {} and the gradient {}", x.shape(), g.shape());
+  Derivatives known;
+  return scaled_derivative(f, 1, x, g, {}, known);
+}
+
 Tensor relu(const Tensor& x) { return activate(shared<activations::ReLU>(), x); }
 Tensor selu(const Tensor& x) { return activate(shared<activations::SELU>(), x); }
 Tensor gelu(const Tensor& x) { return activate(shared<activations::GELU>(), x); }

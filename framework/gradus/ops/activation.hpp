@@ -13,7 +13,11 @@ namespace gradus {
 /// them, and asking for more throws.
 Tensor activate(const activations::Function& f, const Tensor& x);
 
-/// The same for any struct with `f` and `df` (and `d2f`, `d3f`): templates that take SIMD batches. See
+/// g f'(x), elementwise, for g of x's shape: what `activate` gives back for the gradient g of its result.
+/// Differentiable.
+Tensor activation_gradient(const activations::Function& f, const Tensor& x, const Tensor& g);
+
+/// activate for any struct with `f` and `df` (and `d2f`, `d3f`): templates that take SIMD batches. See
 /// gradus/activations/function.hpp.
 template <class A>
   requires(!std::is_convertible_v<A, activations::Function>)
