@@ -61,6 +61,7 @@ TEST_CASE("double backpropagation: the strengths of the claims") {
   check_contains(thrown([] { (void)double_backprop(function("relu"), {.weight = 0}); }),
                  {"double_backprop", "weight of 0"});
   check_contains(thrown([] { (void)double_backprop(function("relu"), {.target = 0}); }), {"target"});
+  check_contains(thrown([] { (void)double_backprop(function("relu"), {.target = INFINITY}); }), {"target of inf"});
 }
 
 TEST_CASE("forward differences") {
@@ -108,6 +109,9 @@ TEST_CASE("a loss over one weight") {
   check_contains(thrown([&] { (void)inverse(function("elu"), -1.5); }), {"inverse", "elu", "-1.5"});
   check_contains(thrown([&] { (void)negative_curvature(gelu, 1, {2, 1}); }), {"negative_curvature"});
   check_contains(thrown([&] { (void)newton_path(gelu, 1, std::nan("")); }), {"newton_path"});
+  check_contains(thrown([&] { (void)newton_path(gelu, std::nan(""), 1); }), {"newton_path", "nan"});
+  check_contains(thrown([&] { (void)scalar_loss(gelu, 1, std::nan("")); }), {"scalar_loss", "nan"});
+  check_contains(thrown([&] { (void)negative_curvature(gelu, INFINITY); }), {"negative_curvature", "inf"});
 }
 
 TEST_CASE("changes of variables: ELU as a flow") {
@@ -125,6 +129,7 @@ TEST_CASE("changes of variables: ELU as a flow") {
         doctest::Approx(std::exp(-0.5) / std::sqrt(8 * pi)).epsilon(1e-13));
   check_contains(thrown([] { (void)pushforward_density(function("relu"), 1); }), {"pushforward_density", "relu"});
   check_contains(thrown([] { (void)pushforward_density(function("gelu"), 1); }), {"gelu"});
+  check_contains(thrown([] { (void)pushforward_density(function("elu"), std::nan("")); }), {"nan"});
 }
 
 TEST_CASE("distillation") {

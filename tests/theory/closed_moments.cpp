@@ -28,6 +28,19 @@ bool close(double value, double expected, double size, double tolerance = 1e-13)
   return std::abs(value - expected) <= tolerance * std::abs(expected) + 1e-15 * size;
 }
 
+// 1, and 1.0001 from 3 on; the slope is 0.
+struct Jump {
+  std::vector<double> kinks() const { return {3}; }
+  template <class V>
+  V f(const V& x) const {
+    return select(x > V(3), V(1.0001), V(1));
+  }
+  template <class V>
+  V df(const V&) const {
+    return V(0);
+  }
+};
+
 }  // namespace
 
 TEST_CASE("quadrature reaches thirteen digits, from narrow to wide") {
@@ -141,6 +154,46 @@ TEST_CASE("the claims' numbers at N(0, q)") {
   const auto gelu = activations::activation("gelu");
   const double third = gaussian_expectation([&](double x) { return std::pow(gelu(x) - g.mean, 3); });
   CHECK(third / std::pow(g.variance, 1.5) == doctest::Approx(1.77229).epsilon(3e-6));
+}
+
+// References by thirty-digit quadrature, as in moments_reference.hpp.
+TEST_CASE("in the tail, where everything cancels") {
+  struct Tail {
+    double mean, variance, second, slope_second;
+  };
+  for (const Tail& t : {Tail{-5, 1e-6, 2.05432818219785135e-12, 5.10811221438800911e-11},
+                        Tail{-20, 1, 1.09246161224190811e-59, 4.88885887363489791e-58},
+                        Tail{-20, 7, 5.73608850958772765e-14, 1.46466753397260877e-13}}) {
+    CAPTURE(t.mean);
+    CAPTURE(t.variance);
+    const GaussianOptions gaussian{.mean = t.mean, .variance = t.variance};
+    for (const Moments& m : {*closed_gaussian_moments("gelu", gaussian), gaussian_moments("gelu", gaussian)}) {
+      CHECK(close(m.second, t.second, 0));
+      CHECK(close(m.slope_second, t.slope_second, 0));
+    }
+  }
+  const GaussianOptions narrow{.variance = 1e-6};
+  for (const Moments& m : {*closed_gaussian_moments("elu", narrow), gaussian_moments("elu", narrow)})
+    CHECK(close(m.mean, 2.49867081713280439e-7, 0));
+}
+
+TEST_CASE("the variance of a function that is nearly constant, or far from 0") {
+  const auto variance = [](const activations::Function& f, double mean, double q) {
+    return gaussian_moments(f, {.mean = mean, .variance = q}).variance;
+  };
+  CHECK(close(variance(function("tanh"), -5, 1e-6), 3.29726675475274076e-14, 0));
+  CHECK(close(variance(function("tanh"), 10, 1), 4.97242706651917425e-14, 0));
+  CHECK(close(variance(function("sigmoid"), -3, 1e-6), 2.04093290821986042e-9, 0));
+  CHECK(close(variance(function("softplus(0.1)"), 0, 1e-6), 2.50000000312499987e-7, 0));
+  CHECK(close(variance(function("softsign"), 100, 1e-6), 9.60980345236452428e-15, 0));
+  // Left of 0 elu + 1 is e^X: Var = e^(2 mean + q) (e^q - 1).
+  for (const double q : {1e-6, 0.01, 1.0}) {
+    CAPTURE(q);
+    CHECK(close(variance(function("elu"), -20, q), std::exp(-40 + q) * std::expm1(q), 0));
+  }
+  // A jump is none of the slope's business: this step is all there is to see, and softplus jumps by 2e-9 at its
+  // threshold.
+  CHECK(variance(activations::make_function(Jump{}), 3, 1e-8) == doctest::Approx(0.25e-8).epsilon(1e-6));
 }
 
 TEST_CASE("impossible Gaussians are refused by the closed forms as well") {

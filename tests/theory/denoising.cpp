@@ -135,6 +135,29 @@ TEST_CASE("signal to noise behind GELU, to first order") {
   check_contains(thrown([] { (void)snr_factor(gelu, 0); }), {"snr_factor", "0"});
 }
 
+TEST_CASE("the posterior mean of observations whose density is below all numbers") {
+  for (const double y : {-300.0, -90.0, 90.0, 300.0}) {
+    CAPTURE(y);
+    CHECK(posterior_mean(y, spike_and_slab(0.5, 1), 1) == doctest::Approx(y / 2).epsilon(1e-12));
+    CHECK(posterior_mean(y, laplace(2), 1) == doctest::Approx(y - std::copysign(0.5, y)).epsilon(1e-12));
+    CHECK(posterior_mean(y, {{.kind = PriorPart::Kind::spike, .location = 0.25}}, 1) == 0.25);
+  }
+  CHECK(posterior_mean(90, sparse_half_normal(0.5, 1), 1) == doctest::Approx(45).epsilon(1e-12));
+  // Alone a half-normal prior must explain y = -90: x has a density like e^(-90 x - x^2) on x > 0, whose mean is by the first terms
+  // 1/90 - 4/90^3.
+  CHECK(posterior_mean(-90, sparse_half_normal(0, 1), 1) == doctest::Approx(1 / 90.0 - 4 / std::pow(90, 3)).epsilon(1e-6));
+  // Where both ways are open they agree: on one side of p(y) = 1e-280 and on the other.
+  for (const Prior& prior : {sparse_half_normal(0.5, 3), laplace(0.4), spike_and_slab(0.3, 2)})
+    for (const double side : {-1.0, 1.0}) {
+      double before = posterior_mean(side * 10, prior, 1);
+      for (double y = 10.5; y < 140; y += 0.5) {
+        const double now = posterior_mean(side * y, prior, 1);
+        CHECK(std::abs(now - before) < 0.501);
+        before = now;
+      }
+    }
+}
+
 TEST_CASE("impossible priors and noises are refused") {
   check_contains(thrown([] { (void)minimum_risk(laplace(1), 0); }), {"minimum_risk", "0"});
   check_contains(thrown([] { (void)minimum_risk(laplace(-1), 1); }), {"scale", "-1"});
@@ -142,6 +165,11 @@ TEST_CASE("impossible priors and noises are refused") {
   check_contains(thrown([] { (void)denoising_risk(soft_threshold(1), spike_and_slab(1.5), 1); }),
                  {"denoising_risk", "-0.5"});
   check_contains(thrown([] { (void)posterior_mean(0, {{.weight = 0.5}}, 1); }), {"posterior_mean", "0.5"});
+  check_contains(thrown([] { (void)posterior_mean(std::nan(""), laplace(1), 1); }), {"posterior_mean", "nan"});
+  check_contains(thrown([] { (void)soft_threshold(-1); }), {"soft_threshold", "-1"});
+  check_contains(thrown([] { (void)one_sided_threshold(std::nan("")); }), {"one_sided_threshold", "nan"});
+  check_contains(thrown([] { (void)gaussian_gate(-2); }), {"gaussian_gate", "-2"});
+  check_contains(thrown([] { (void)scaled(soft_threshold(1), std::nan("")); }), {"scaled", "nan"});
   const Denoiser nothing{[](double) { return 0.0; }, {}};
   check_contains(thrown([&] { (void)best_amplitude(nothing, laplace(1), 1); }), {"best_amplitude", "0"});
 }

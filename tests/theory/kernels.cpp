@@ -241,6 +241,9 @@ TEST_CASE("impossible pairs are refused") {
                    (void)neural_kernels("relu", {1, 1, 0}, {.weight_variance = -1});
                  }),
                  {"neural_kernels", "-1"});
+  check_contains(thrown([] { (void)neural_kernels("relu", {}, {.weight_variance = INFINITY}); }), {"inf"});
+  check_contains(thrown([] { (void)pair_expectation("relu", {1, 1, 0.5}, -1); }), {"-1"});
+  check_contains(thrown([] { (void)gelu_spectral_ratio(INFINITY); }), {"gelu_spectral_ratio"});
   check_contains(thrown([] { (void)circle_spectrum([](double c) { return c; }, -1); }), {"circle_spectrum"});
   check_contains(thrown([] { (void)gelu_spectral_ratio(0); }), {"gelu_spectral_ratio"});
 }

@@ -360,5 +360,10 @@ TEST_CASE("misuse of the mean field") {
   check_contains(thrown([&] { (void)variance_trajectory(f, 1, -2, {}); }), {"variance_trajectory", "-2"});
   check_contains(thrown([&] { (void)variance_fixed_points(f, {}, {.lowest = 0}); }), {"variance_fixed_points"});
   check_contains(thrown([&] { (void)gradient_gain(f, 1, 0, {}); }), {"gradient_gain"});
+  check_contains(thrown([&] { (void)gradient_gain(f, -1, 1, {}); }), {"gradient_gain", "-1"});
+  check_contains(thrown([&] { (void)variance_trajectory(f, 0, 0, {}); }), {"variance_trajectory", "0"});
+  check_contains(thrown([&] { (void)depth_scale(std::nan("")); }), {"depth_scale"});
+  check_contains(thrown([&] { (void)gaussian_gate_moments(INFINITY); }), {"gaussian_gate_moments"});
+  check_contains(thrown([&] { (void)residual_gain(f, {.first = INFINITY}); }), {"residual_gain", "inf"});
   check_contains(thrown([&] { (void)correlation_fixed_point(f, 1, {1, std::nan("")}); }), {"nan"});
 }

@@ -53,6 +53,8 @@ TEST_CASE("pre-norm blocks: misuse") {
   const auto gelu = activations::activation("gelu");
   CHECK(thrown([&] { pre_norm_stack(gelu, -1); }).find("must not be negative") != std::string::npos);
   CHECK(thrown([&] { pre_norm_stack(gelu, 1, {.width = 8}); }).find("for infinite") != std::string::npos);
+  CHECK(thrown([&] { residual_stack(gelu, 0, {.variance = -1}); }).find("-1") != std::string::npos);
+  CHECK(thrown([&] { pre_norm_stack(gelu, 1, {.variance = INFINITY}); }).find("inf") != std::string::npos);
   CHECK(thrown([&] { pre_norm_stack(gelu, 1, {.first = 0}); }).find("must be positive") != std::string::npos);
 }
 

@@ -9,6 +9,7 @@
 #include "gradus/core/format.hpp"
 #include "gradus/theory/erf.hpp"
 #include "gradus/theory/gaussian.hpp"
+#include "gradus/theory/quadrature.hpp"
 
 namespace gradus::theory {
 namespace {
@@ -44,27 +45,41 @@ Moments exponential_unit(const ExponentialUnit& u, const GaussianOptions& option
   const std::vector<double> right = half_moments(options.mean, options.variance, 2);
   std::vector<double> left = half_moments(-options.mean, options.variance, 1);  // of -X
   const double t0 = left[0], t1 = tail(1), t2 = tail(2);
-  double first = t1 - t0, second = t2 - 2 * t1 + t0;
+  const double slope = u.b * u.k;
+  double first = right[1] + u.b * (t1 - t0), second = t2 - 2 * t1 + t0;
   if (std::abs(u.k) * left[1] < 0.5 * left[0]) {  // the typical size of k X, given X < 0
     constexpr int terms = 40;
     left = half_moments(-options.mean, options.variance, terms);
-    first = second = 0;
-    double power = 1;  // (-k)^n / n!
-    for (int n = 1; n <= terms; ++n) {
+    double bend = second = 0;
+    double power = -u.k;  // (-k)^n / n!
+    for (int n = 2; n <= terms; ++n) {
       power *= -u.k / n;
-      first += power * left[std::size_t(n)];
+      bend += power * left[std::size_t(n)];
       second += (std::ldexp(1.0, n) - 2) * power * left[std::size_t(n)];
     }
+    first = (slope == 1 ? options.mean : right[1] - slope * left[1]) + u.b * bend;
   }
-  const double slope = u.b * u.k;
-  return with_variance(u.l * (right[1] + u.b * first), u.l * u.l * (right[2] + u.b * u.b * second),
-                       u.l * (right[0] + slope * t1), u.l * u.l * (right[0] + slope * slope * t2));
+  return with_variance(u.l * first, u.l * u.l * (right[2] + u.b * u.b * second), u.l * (right[0] + slope * t1),
+                       u.l * u.l * (right[0] + slope * slope * t2));
+}
+
+// E Phi(X)^2 = Phi(h) - 2 T(h, a), h = mu / sqrt(1 + q), a = 1 / sqrt(1 + 2 q). In the left tail the two cancel; since
+// 2 T(h, 1) = Phi(h) Phi(-h), it is also Phi(h)^2 + 2 T(h, 1) - 2 T(h, a), where the difference is an integral of
+// positive numbers.
+double squared_cdf(double h, double a) {
+  if (h > 0) return normal_cdf(h) - 2 * owens_t(h, a);
+  const auto bell = [h](double x) { return std::exp(-0.5 * h * h * (1 + x * x)) / (1 + x * x); };
+  std::vector<double> cuts{a};
+  for (const double x : {0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0})  // it falls over 1 / (h^2 a)
+    if (x < h * h * a * (1 - a)) cuts.push_back(a + x / (h * h * a));
+  cuts.push_back(1);
+  return normal_cdf(h) * normal_cdf(h) + integrate(bell, cuts) / pi;
 }
 
 Moments gelu(const GaussianOptions& options) {
   const double mu = options.mean, q = options.variance, c = 1 + q, d = 1 + 2 * q;
   const double h = mu / std::sqrt(c), a = mu / std::sqrt(c * d), density = normal_pdf(h) / std::sqrt(c);
-  const double squares = normal_cdf(h) - 2 * owens_t(h, 1 / std::sqrt(d));  // E Phi^2
+  const double squares = squared_cdf(h, 1 / std::sqrt(d));
   const double spread = q * normal_pdf(a) / std::sqrt(c * d);
   const double bell = std::exp(-mu * mu / d) / (2 * pi * std::sqrt(d));
   return with_variance(mu * normal_cdf(h) + q * density,

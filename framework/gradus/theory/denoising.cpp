@@ -86,6 +86,54 @@ Posterior posterior(double y, const Prior& prior, double sigma) {
   return all;
 }
 
+// The posterior mean where p(y) is below the smallest double: by logarithms, to fewer digits (those of y^2 / sigma^2).
+double far_mean(double y, const Prior& prior, double sigma) {
+  struct Term {
+    double log_factor, mass, first;
+  };
+  std::vector<Term> terms;
+  constexpr double log_sqrt_2pi = 0.918938533204672741780329736406;
+  // E[X^n; X > 0] of N(mean, s^2) times a factor, mirrored for side = -1.
+  const auto half = [&](double log_factor, double mean, double s, double side) {
+    const double t = mean / s;
+    const std::vector<double> m = t > 0 ? half_moments(t, 1, 1) : tail_integrals(t, 1);
+    terms.push_back({log_factor - (t > 0 ? 0 : 0.5 * t * t + log_sqrt_2pi), m[0], side * s * m[1]});
+  };
+  for (const PriorPart& part : prior) {
+    if (part.weight == 0) continue;
+    const double x = part.location, deviation = std::hypot(part.scale, sigma), log_weight = std::log(part.weight);
+    const double pull = std::pow(part.scale / deviation, 2);
+    const auto log_normal = [&](double off, double s) {
+      return log_weight - 0.5 * off * off / (s * s) - std::log(s) - log_sqrt_2pi;
+    };
+    switch (part.kind) {
+      case Kind::spike:
+        terms.push_back({log_normal(y - x, sigma), 1, x});
+        break;
+      case Kind::normal:
+        terms.push_back({log_normal(y - x, deviation), 1, x + pull * (y - x)});
+        break;
+      case Kind::half_normal:
+        half(std::log(2) + log_normal(y, deviation), pull * y, std::sqrt(pull) * sigma, 1);
+        break;
+      case Kind::laplace:
+        for (const double side : {1.0, -1.0}) {
+          const double b = part.scale, ratio = sigma / b;
+          half(log_weight - side * y / b + 0.5 * ratio * ratio - std::log(2 * b), side * y - sigma * ratio, sigma,
+               side);
+        }
+        break;
+    }
+  }
+  double highest = -infinity, mass = 0, first = 0;
+  for (const Term& term : terms) highest = std::max(highest, term.log_factor + std::log(term.mass));
+  for (const Term& term : terms) {
+    const double factor = std::exp(term.log_factor - highest);
+    mass += factor * term.mass, first += factor * term.first;
+  }
+  return first / mass;
+}
+
 // The integral over y of g(y, posterior at y), split at the scales of the noise, the prior and the denoiser.
 template <class G>
 double over_observations(const Prior& prior, double sigma, const std::vector<double>& kinks, const G& g) {
@@ -135,6 +183,10 @@ Minimum least(const std::function<double(double)>& h, const std::vector<double>&
   return values[best] <= value ? Minimum{grid[best], values[best]} : Minimum{x, value};
 }
 
+void check_threshold(const char* operation, double lambda) {
+  if (!(lambda >= 0)) failf(operation, "a threshold of {}; it must not be negative", lambda);
+}
+
 void check_signals(const char* operation, const Interval& interval) {
   if (!(interval.low < interval.high) || !std::isfinite(interval.low) || !std::isfinite(interval.high))
     failf(operation, "signals from {} to {}; a finite interval is needed", interval.low, interval.high);
@@ -169,27 +221,34 @@ Denoiser denoiser(const activations::Function& f) {
 }
 
 Denoiser soft_threshold(double lambda) {
+  check_threshold("soft_threshold", lambda);
   return {[lambda](double y) { return y > lambda ? y - lambda : y < -lambda ? y + lambda : 0; }, {-lambda, lambda}};
 }
 
 Denoiser one_sided_threshold(double lambda) {
+  check_threshold("one_sided_threshold", lambda);
   return {[lambda](double y) { return std::max(y - lambda, 0.0); }, {lambda}};
 }
 
 Denoiser gaussian_gate(double sharpness) {
+  if (!(sharpness >= 0)) failf("gaussian_gate", "a sharpness of {}; it must not be negative", sharpness);
   if (std::isinf(sharpness)) return one_sided_threshold(0);
+  if (sharpness == 0) return {[](double y) { return 0.5 * y; }, {}};
   std::vector<double> scales;  // y Phi(b y) is smooth, on the scale 1 / b
   for (const double z : {-8.0, -2.0, 0.0, 2.0, 8.0}) scales.push_back(z / sharpness);
   return {[sharpness](double y) { return y * normal_cdf(sharpness * y); }, scales};
 }
 
 Denoiser scaled(const Denoiser& d, double amplitude) {
+  if (!std::isfinite(amplitude)) failf("scaled", "an amplitude of {}", amplitude);
   return {[estimate = d.estimate, amplitude](double y) { return amplitude * estimate(y); }, d.kinks};
 }
 
 double posterior_mean(double y, const Prior& prior, double sigma) {
   check("posterior_mean", prior, sigma);
-  return posterior(y, prior, sigma).mean();
+  if (!std::isfinite(y)) failf("posterior_mean", "an observation of {}", y);
+  const Posterior at = posterior(y, prior, sigma);
+  return at.p[0] > 1e-280 && std::isfinite(at.p[0]) ? at.mean() : far_mean(y, prior, sigma);
 }
 
 double minimum_risk(const Prior& prior, double sigma) {

@@ -43,14 +43,15 @@ Denoiser soft_threshold(double lambda);
 Denoiser one_sided_threshold(double lambda);
 /// y Phi(sharpness y): GELU for 1, ReLU for infinity.
 Denoiser gaussian_gate(double sharpness);
-/// amplitude d(y).
+/// amplitude d(y). These throw for a threshold or sharpness that is negative or NaN, an amplitude that is not finite.
 Denoiser scaled(const Denoiser& d, double amplitude);
 
 /// All of the functions below throw unless sigma is positive and finite, the prior has parts, its weights are not
 /// negative and add up to 1 (to 1e-9), and its scales are positive.
 
 /// E[X | Y = y]: the estimate of least mean squared error. Every part has a closed form: Gaussians conjugate,
-/// half-normal and the halves of Laplace are truncated Gaussians.
+/// half-normal and the halves of Laplace are truncated Gaussians. Right for observations however unlikely. Throws unless
+/// y is finite.
 double posterior_mean(double y, const Prior& prior, double sigma);
 
 /// E Var(X | Y), the least mean squared error of all estimates.

@@ -10,7 +10,8 @@ namespace gradus::theory {
 DoubleBackprop double_backprop(const activations::Function& f, const DoubleBackpropOptions& options) {
   const double w = options.weight;
   if (w == 0 || !std::isfinite(w)) failf("double_backprop", "a weight of {}; it must be finite and not 0", w);
-  if (!(options.target > 0)) failf("double_backprop", "a target of {}; it must be positive", options.target);
+  if (!(options.target > 0) || !std::isfinite(options.target))
+    failf("double_backprop", "a target of {}; it must be positive and finite", options.target);
   const GaussianOptions z{.mean = options.bias, .variance = w * w};
   const auto gradient = [&](double at) {
     const double slope = f(1, at), x = (at - options.bias) / w;

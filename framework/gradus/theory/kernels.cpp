@@ -47,7 +47,7 @@ double erf(const Covariance& c, int order) {
 }
 
 std::optional<double> closed_form(const Function& f, const Covariance& c, int order) {
-  if (order > 1) return std::nullopt;
+  if (order < 0 || order > 1) return std::nullopt;
   if (f.target<activations::Identity>()) return two_slopes(1, c, order);
   if (f.target<activations::ReLU>()) return two_slopes(0, c, order);
   if (const auto* leaky = f.target<activations::LeakyReLU>()) return two_slopes(leaky->slope, c, order);
@@ -151,8 +151,9 @@ double pair_expectation(std::string_view activation, const Covariance& covarianc
 
 NeuralKernels neural_kernels(const Function& f, const Covariance& inputs, const NeuralKernelOptions& options) {
   if (options.depth < 0) failf("neural_kernels", "a depth of {}; it must not be negative", options.depth);
-  if (!(options.weight_variance >= 0) || !(options.bias_variance >= 0))
-    failf("neural_kernels", "variances {} of the weights and {} of the biases; neither may be negative",
+  if (!(options.weight_variance >= 0) || !(options.bias_variance >= 0) || !std::isfinite(options.weight_variance) ||
+      !std::isfinite(options.bias_variance))
+    failf("neural_kernels", "variances {} of the weights and {} of the biases; neither may be negative or infinite",
           options.weight_variance, options.bias_variance);
   check(inputs);
   Covariance k = inputs;
@@ -190,7 +191,8 @@ std::vector<double> circle_spectrum(const std::function<double(double)>& kernel_
 }
 
 double gelu_spectral_ratio(double q) {
-  if (!(q > 0)) failf("gelu_spectral_ratio", "a variance of {}; it must be positive", q);
+  if (!(q > 0) || !std::isfinite(q))
+    failf("gelu_spectral_ratio", "a variance of {}; it must be positive and finite", q);
   const double z = (1 + q) / q;
   return z - std::sqrt(z * z - 1);
 }

@@ -65,6 +65,9 @@ double variance_slope(const Function& f, double q, const LayerVariances& layer) 
 
 std::vector<double> variance_trajectory(const Function& f, double q, int layers, const LayerVariances& layer) {
   if (layers < 0) failf("variance_trajectory", "{} layers; the number must not be negative", layers);
+  check("variance_trajectory", layer);
+  if (!(q > 0) || !std::isfinite(q))
+    failf("variance_trajectory", "a variance of {} to start from; it must be positive and finite", q);
   std::vector<double> variances{q};
   for (int l = 0; l < layers; ++l) {
     const bool over = l > 0 && (q == 0 || !std::isfinite(q));
@@ -162,6 +165,7 @@ double chi_1(const Function& f, double q, const LayerVariances& layer) {
 }
 
 double depth_scale(double slope) {
+  if (std::isnan(slope)) failf("depth_scale", "a slope of {}", slope);
   const double rate = -std::log(std::abs(slope));
   return rate == 0 ? std::numeric_limits<double>::infinity() : 1 / rate;
 }
@@ -198,6 +202,8 @@ double stable_weight_variance_limit(const Function& f, double q) {
 
 double gradient_gain(const Function& f, double q, int layers, const LayerVariances& layer) {
   if (layers < 1) failf("gradient_gain", "{} layers; at least 1 is needed", layers);
+  check("gradient_gain", layer);
+  if (!(q > 0) || !std::isfinite(q)) failf("gradient_gain", "a variance of {}; it must be positive and finite", q);
   double gain = 1;
   for (int l = 1; l < layers && gain > 0 && std::isfinite(gain); ++l) {
     gain *= chi_1(f, q, layer);
@@ -221,9 +227,10 @@ RecurrentFactors recurrent_factors(const Function& f, double weight_deviation, d
 }
 
 double residual_gain(const Function& f, const ResidualOptions& options) {
-  if (!(options.first >= 0) || !(options.second >= 0) || options.width < 0)
-    failf("residual_gain", "variances {} and {}, width {}; none may be negative", options.first, options.second,
-          options.width);
+  if (!(options.first >= 0) || !(options.second >= 0) || !std::isfinite(options.first) ||
+      !std::isfinite(options.second) || options.width < 0)
+    failf("residual_gain", "variances {} and {}, width {}; none may be negative or infinite", options.first,
+          options.second, options.width);
   const double q = options.variance, m2 = squared_slope(f, q);
   double slopes = m2;
   if (options.width > 0) {
@@ -254,6 +261,7 @@ DropoutMoments dropout_moments(const Function& f, double keep, double q) {
 }
 
 GateMoments gaussian_gate_moments(double x) {
+  if (!std::isfinite(x)) failf("gaussian_gate_moments", "an input of {}", x);
   const double open = normal_cdf(x);
   return {x * open, x * x * open * normal_cdf(-x)};
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numbers>
 #include <vector>
 
@@ -22,6 +23,23 @@ void check(const char* operation, const GaussianOptions& options) {
 double expectation(const std::function<double(double)>& h, const activations::Function& f,
                    const GaussianOptions& options) {
   return gaussian_expectation(h, options, f.traits().kinks);
+}
+
+// Var f(X) by the slope: f(x) - f(mean) is the integral of f' from one to the other, without the rounding of a large f.
+// (For functions that are nearly constant, or nearly straight, where X is.)
+double variance_by_slope(const activations::Function& f, const GaussianOptions& options) {
+  const auto slope = [&](double x) { return f(1, x); };
+  const auto change = [&](double x) {
+    const double low = std::min(x, options.mean), high = std::max(x, options.mean);
+    std::vector<double> cuts{low, high};
+    for (const double kink : f.traits().kinks)
+      if (low < kink && kink < high) cuts.push_back(kink);
+    std::sort(cuts.begin(), cuts.end());
+    const double integral = integrate(slope, cuts, {.max_intervals = 50});
+    return x < options.mean ? -integral : integral;
+  };
+  const double mean = expectation(change, f, options);
+  return expectation([&](double x) { return std::pow(change(x) - mean, 2); }, f, options);
 }
 
 }  // namespace
@@ -56,6 +74,14 @@ Moments gaussian_moments(const activations::Function& f, const GaussianOptions& 
   m.variance = expectation([&](double x) { return (f(0, x) - m.mean) * (f(0, x) - m.mean); }, f, options);
   m.slope_mean = expectation([&](double x) { return f(1, x); }, f, options);
   m.slope_second = expectation([&](double x) { return f(1, x) * f(1, x); }, f, options);
+  if (m.variance < 1e-7 * m.second) {
+    // Values of f are rounded to some eps |f|, which shows in their small differences. The slope knows better, unless f
+    // jumps.
+    const double by_slope = variance_by_slope(f, options),
+                 rounding = 8 * std::numeric_limits<double>::epsilon() * std::sqrt(m.second);
+    if (std::abs(by_slope - m.variance) <= rounding * (2 * std::sqrt(std::max(by_slope, m.variance)) + rounding))
+      m.variance = by_slope;
+  }
   return m;
 }
 

@@ -25,12 +25,14 @@ double crossing(double a, double b, const Positive& positive) {
 }  // namespace
 
 ScalarLoss scalar_loss(const activations::Function& f, double target, double w) {
+  if (!std::isfinite(target) || !std::isfinite(w)) failf("scalar_loss", "a target of {} at w = {}", target, w);
   const double off = f(w) - target, slope = f(1, w);
   return {0.5 * off * off, off * slope, slope * slope + off * f(2, w)};
 }
 
 std::vector<Interval> negative_curvature(const activations::Function& f, double target, const Interval& search) {
   check_finite("negative_curvature", search);
+  if (!std::isfinite(target)) failf("negative_curvature", "a target of {}", target);
   const auto negative = [&](double w) { return scalar_loss(f, target, w).curvature < 0; };
   constexpr int steps = 20'000;
   std::vector<Interval> found;
@@ -50,7 +52,8 @@ std::vector<Interval> negative_curvature(const activations::Function& f, double 
 }
 
 NewtonPath newton_path(const activations::Function& f, double target, double start) {
-  if (!std::isfinite(start)) failf("newton_path", "a start of {}", start);
+  if (!std::isfinite(start) || !std::isfinite(target))
+    failf("newton_path", "a start of {}, a target of {}", start, target);
   NewtonPath path{{start}, false};
   for (int i = 0; i < 200; ++i) {
     const double w = path.weights.back();
@@ -79,6 +82,7 @@ double pushforward_density(const activations::Function& f, double y, double mean
   if (!(variance > 0) || !std::isfinite(variance) || !std::isfinite(mean))
     failf("pushforward_density", "a Gaussian of mean {} and variance {}; the variance must be positive, both finite",
           mean, variance);
+  if (std::isnan(y)) failf("pushforward_density", "the density at {}", y);
   const double s = std::sqrt(variance), reach = 40 * s;
   if (!(f(mean - reach) < y && y < f(mean + reach))) return 0;
   const double x = inverse(f, y, {mean - reach, mean + reach});
