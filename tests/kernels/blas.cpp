@@ -85,6 +85,8 @@ TEST_CASE_TEMPLATE("gemm is the product, the same bits with any number of thread
                        {128, 784, 32},
                        {67, 131, 257},
                        {64, 64, 600},
+                       {68, 64, 600},
+                       {64, 70, 600},
                        {31, 997, 101},
                        {1031, 61, 37},
                        {257, 259, 263}})
@@ -98,7 +100,7 @@ TEST_CASE_TEMPLATE("gemm is the product, the same bits with any number of thread
           CAPTURE(tb);
           const std::vector<T> a = numbers<T>(s.m * s.k, 1), b = numbers<T>(s.k * s.n, 2),
                                start = numbers<T>(s.m * s.n, 3);
-          std::vector<T> first;
+          std::vector<T> first, inside;
           for (const int threads : {1, 2, 3}) {
             set_num_threads(threads);
             std::vector<T> c = start;
@@ -107,6 +109,14 @@ TEST_CASE_TEMPLATE("gemm is the product, the same bits with any number of thread
             if (first.empty()) first = c;
             CHECK(c == first);
           }
+          parallel_for(2, 1, [&](Index from, Index to) {  // inside of which there is one thread
+            for (Index i = from; i < to; ++i) {
+              std::vector<T> c = start;
+              kernels::gemm(ta, tb, s.m, s.n, s.k, a.data(), b.data(), beta, c.data());
+              if (i == 0) inside = c;
+            }
+          });
+          CHECK(inside == first);
           const std::vector<double> expected = naive(ta, tb, s.m, s.n, s.k, a, b, beta, start);
           double worst = 0;
           for (std::size_t i = 0; i < expected.size(); ++i)

@@ -44,11 +44,12 @@ class OneThread {
   int before_;
 };
 
-// How a product is cut into tiles that are products of their own. By its size alone, never by the number of threads:
-// the order in which BLAS adds depends on the size of what it is given.
+// How a product is cut into tiles that are products of their own. By its size alone, where BLAS makes it, never by the
+// number of threads: the order in which BLAS adds depends on the size of what it is given.
 struct Tiles {
   Index rows = 1, columns = 1;
 
+  Tiles() = default;
   Tiles(Index m, Index n, Index k) {
     // Both operands are copied for every tile, which is lost in 2^19 multiplications (3 to 10 us) of a tile that is not
     // too thin. Two tiles keep two cores busy; more are worth their copies in large products only.
@@ -78,6 +79,17 @@ void call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const dou
   cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, a, lda, b, ldb, beta, c, ldc);
 }
 
+// c = op(a) op(b) + beta c by `multiply`, product or thin_product; no size is 0.
+template <class T>
+void multiply_and_add(decltype(product<T>)* multiply, bool transpose_a, bool transpose_b, Index m, Index n, Index k,
+                      const T* a, Index a_row, const T* b, Index b_row, T beta, T* c, Index c_row) {
+  const bool add = beta != T(0);
+  if (add && beta != T(1))
+    for (Index i = 0; i < m; ++i)
+      for (Index j = 0; j < n; ++j) c[i * c_row + j] *= beta;
+  multiply(transpose_a, transpose_b, m, n, k, a, a_row, b, b_row, add, c, c_row);
+}
+
 }  // namespace
 
 template <class T>
@@ -92,14 +104,9 @@ void gemm_part(bool transpose_a, bool transpose_b, Index m, Index n, Index k, co
   const int row_a = blas_size(a_row), row_b = blas_size(b_row), row_c = blas_size(c_row), inner = blas_size(k);
   const int rows = blas_size(m), columns = blas_size(n);
   const bool suits = product_suits(m, n);
-  if (product_enabled() && (suits || thin_product_suits<T>(transpose_a, transpose_b, m, n, k))) {
-    const bool add = beta != T(0);
-    if (add && beta != T(1))
-      for (Index i = 0; i < m; ++i)
-        for (Index j = 0; j < n; ++j) c[i * c_row + j] *= beta;
-    const auto multiply = suits ? product<T> : thin_product<T>;
-    return multiply(transpose_a, transpose_b, m, n, k, a, a_row, b, b_row, add, c, c_row);
-  }
+  if (product_enabled() && (suits || thin_product_suits<T>(transpose_a, transpose_b, m, n, k)))
+    return multiply_and_add(suits ? product<T> : thin_product<T>, transpose_a, transpose_b, m, n, k, a, a_row, b, b_row,
+                            beta, c, c_row);
   const OneThread one_thread;
   call(transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, rows, columns, inner, a, row_a,
        b, row_b, beta, c, row_c);
@@ -109,14 +116,22 @@ template <class T>
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T beta, T* c) {
   const Index a_row = transpose_a ? m : k, b_row = transpose_b ? k : n;
   for (const Index size : {m, n, k}) blas_size(size);
-  const Tiles tiles(m, n, k);
+  // Our own product adds in the same order whatever it is given at a time, and a whole copies its operands once.
+  const bool ours = k > 0 && product_enabled() && product_suits(m, n);
+  const bool alone = num_threads() == 1 || detail::inside_parallel();
+  const Tiles tiles = ours && alone ? Tiles() : Tiles(m, n, k);
   parallel_for(tiles.rows * tiles.columns, 1, [&](Index first, Index last) {
     for (Index i = first; i < last; ++i) {
       const Index r = i / tiles.columns, q = i % tiles.columns;
       const Index top = Tiles::start(m, tiles.rows, r), bottom = Tiles::start(m, tiles.rows, r + 1);
       const Index left = Tiles::start(n, tiles.columns, q), right = Tiles::start(n, tiles.columns, q + 1);
-      gemm_part(transpose_a, transpose_b, bottom - top, right - left, k, a + (transpose_a ? top : top * a_row), a_row,
-                b + (transpose_b ? left * b_row : left), b_row, beta, c + top * n + left, n);
+      const T *part_a = a + (transpose_a ? top : top * a_row), *part_b = b + (transpose_b ? left * b_row : left);
+      const Index height = bottom - top, width = right - left;
+      if (!ours)
+        gemm_part(transpose_a, transpose_b, height, width, k, part_a, a_row, part_b, b_row, beta, c + top * n + left, n);
+      else if (height > 0 && width > 0)
+        multiply_and_add(product<T>, transpose_a, transpose_b, height, width, k, part_a, a_row, part_b, b_row, beta,
+                         c + top * n + left, n);
     }
   });
 }

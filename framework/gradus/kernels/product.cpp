@@ -26,17 +26,27 @@ constexpr Index block_columns = 512;  // of b at a time: 512 KiB (float)
 // Where part i begins, when all parts are about equal.
 Index start_of(Index size, Index parts, Index i) { return size * i / parts; }
 
-// out[p * step + lane] for lane < lanes, p < k, from rows along k, from[lane * row + p], or from rows along the lanes,
-// from[p * row + lane]; what is beyond `count` lanes will not be read.
+// A part of op(b), k rows and `columns` columns, in panels one behind the other, each (k, lanes) with zeros in columns
+// that do not exist: from rows along k, from[column * row + p], or along the columns, from[p * row + column]. Of the
+// latter a few panels are filled at a time, so that whole lines of the cache are read, and several of a page.
 template <class T>
-void pack(bool along_k, const T* from, Index row, Index count, Index k, T* out, Index step = lanes<T>) {
+void pack_right(bool along_k, const T* from, Index row, Index columns, Index k, T* out) {
   using V = Batch<T>;
-  if (along_k)
-    planes_to_lanes(from, row, count, k, out, step);
-  else if (count >= lanes<T>)
-    for (Index p = 0; p < k; ++p) V::load(from + p * row).store(out + p * step);
-  else
-    for (Index p = 0; p < k; ++p) V::load_partial(from + p * row, int(count)).store(out + p * step);
+  if (along_k) {
+    for (Index j = 0; j < columns; j += lanes<T>) planes_to_lanes(from + j * row, row, columns - j, k, out + j * k);
+    return;
+  }
+  constexpr Index group = 4 * lanes<T>;
+  Index first = 0;
+  for (; first + group <= columns; first += group)
+    for (Index p = 0; p < k; ++p)
+#pragma GCC unroll 4
+      for (Index j = 0; j < group; j += lanes<T>)
+        V::load(from + p * row + first + j).store(out + (first + j) * k + p * lanes<T>);
+  for (; first < columns; first += lanes<T>)
+    for (Index p = 0; p < k; ++p)
+      V::load_partial(from + p * row + first, int(std::min(columns - first, lanes<T>)))
+          .store(out + first * k + p * lanes<T>);
 }
 
 // Rows of op(a) side by side: element (r, p) is data[p * step + r]. Packed, or a matrix that is to be transposed, where
@@ -87,6 +97,43 @@ constexpr std::array tiles{
     for_all_tiles<T>([]<int panels, int rows>() { return &tile<T, RowsTogether<T, rows>, panels, rows>; }),
     for_all_tiles<T>([]<int panels, int rows>() { return &tile<T, RowsApart<T, rows>, panels, rows>; })};
 
+// How rows of op(a) are copied, tile by tile, into a place where they share no sets of the cache: rows that lie apart stay
+// rows, `step` apart; those that lie together are cut to the tile's height.
+template <class T>
+struct PackedRows {
+  using V = Batch<T>;
+  static_assert(most_rows<T> <= 2 * lanes<T>);
+  bool together;
+  Index step, tile_size;
+  PackedRows(bool transpose_a, Index most_k)
+      : together(transpose_a),
+        step(together ? divide_up(most_rows<T>, lanes<T>) * lanes<T> : divide_up(most_k, lanes<T>) * lanes<T> + lanes<T>),
+        tile_size(together ? (most_k + 2) * step : most_rows<T> * step) {}
+
+  void pack(const TileRows<T>& parts, const T* from, Index row, Index k, T* out) const {
+    constexpr Index most_parts = divide_up(block_rows, most_rows<T>);
+    std::array<Index, most_parts + 1> first;
+    for (Index t = 0; t <= parts.count; ++t) first[std::size_t(t)] = parts.first(t);
+    if (together) {
+      for (Index p = 0; p < k; ++p)
+        for (Index t = 0; t < parts.count; ++t)
+          copy(from + p * row + first[std::size_t(t)], first[std::size_t(t) + 1] - first[std::size_t(t)],
+               out + t * tile_size + p * step);
+    } else {
+      for (Index t = 0; t < parts.count; ++t)
+        for (Index r = first[std::size_t(t)]; r < first[std::size_t(t) + 1]; ++r)
+          copy(from + r * row, k, out + t * tile_size + (r - first[std::size_t(t)]) * step);
+    }
+  }
+
+ private:
+  static void copy(const T* from, Index count, T* to) {
+    Index i = 0;
+    for (; i + lanes<T> <= count; i += lanes<T>) V::load(from + i).store(to + i);
+    if (i < count) V::load_partial(from + i, int(count - i)).store(to + i);
+  }
+};
+
 // Whether a is used where it lies: not when its elements are read often, and not when they share too few sets of the
 // cache, or too many pages.
 template <class T>
@@ -102,33 +149,28 @@ bool product_suits(Index m, Index n) { return m >= 8 && n >= Batch<float>::size;
 template <class T>
 void product(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b,
              Index b_row, bool add, T* c, Index c_row) {
-  const Index depths = divide_up(k, depth), bands = divide_up(m, block_rows);
-  const Index most_k = divide_up(k, depths), most_tiles = divide_up(divide_up(m, bands), most_rows<T>);
-  const bool lies = in_place<T>(transpose_a, n, a_row), rows_apart = lies && !transpose_a;
-  constexpr Index step = divide_up(most_rows<T>, lanes<T>) * lanes<T>;  // of packed rows of a
-  const Buffer<T> packed_a(lies ? 0 : most_tiles * step * most_k);
+  const Index depths = divide_up(k, depth), bands = divide_up(m, block_rows), most_k = divide_up(k, depths);
+  const PackedRows<T> packed(transpose_a, most_k);
+  const bool lies = in_place<T>(transpose_a, n, a_row);
+  const Buffer<T> packed_a(lies ? 0 : divide_up(divide_up(m, bands), most_rows<T>) * packed.tile_size);
   const Buffer<T> packed_b(blocks_of<T>(std::min(n, block_columns)) * lanes<T> * most_k);
   for (Index left = 0; left < n; left += block_columns) {
     const Index columns = std::min(block_columns, n - left);
     for (Index d = 0; d < depths; ++d) {
       const Index p = start_of(k, depths, d), inner = start_of(k, depths, d + 1) - p;
-      for (Index j = 0; j < columns; j += lanes<T>)
-        pack(transpose_b, b + (transpose_b ? (left + j) * b_row + p : p * b_row + left + j), b_row, columns - j, inner,
-             packed_b.data() + j * inner);
+      pack_right(transpose_b, b + (transpose_b ? left * b_row + p : p * b_row + left), b_row, columns, inner,
+                 packed_b.data());
       for (Index band = 0; band < bands; ++band) {
         const Index top = start_of(m, bands, band);
         const TileRows<T> parts{start_of(m, bands, band + 1) - top};
         const auto part_of_a = [&](Index i) { return a + (transpose_a ? p * a_row + top + i : (top + i) * a_row + p); };
-        for (Index t = 0; t < parts.count && !lies; ++t)
-          for (Index i = 0; i < parts.height(t); i += lanes<T>)
-            pack(!transpose_a, part_of_a(parts.first(t) + i), a_row, parts.height(t) - i, inner,
-                 packed_a.data() + t * step * inner + i, step);
+        if (!lies) packed.pack(parts, part_of_a(0), a_row, inner, packed_a.data());
         for (Index j = 0; j < columns; j += most_panels * lanes<T>)
           for (Index t = 0; t < parts.count; ++t) {
             const Index i = parts.first(t), panels = std::min<Index>(most_panels, blocks_of<T>(columns - j));
             const Left<T> part =
-                lies ? Left<T>{part_of_a(i), a_row} : Left<T>{packed_a.data() + t * step * inner, step};
-            tiles<T>[rows_apart][std::size_t(panels - 1)][std::size_t(parts.height(t) - 1)](
+                lies ? Left<T>{part_of_a(i), a_row} : Left<T>{packed_a.data() + t * packed.tile_size, packed.step};
+            tiles<T>[!transpose_a][std::size_t(panels - 1)][std::size_t(parts.height(t) - 1)](
                 inner, part, packed_b.data() + j * inner, add || d > 0, c + (top + i) * c_row + left + j, c_row,
                 columns - j);
           }
