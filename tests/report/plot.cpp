@@ -129,6 +129,18 @@ TEST_CASE("colors follow the label") {
   CHECK(pieces(like.svg(), blue) > 0);
 }
 
+TEST_CASE("the legend tells dashes of one color apart") {
+  if (gnuplot_is_missing()) return;
+  const std::vector<double> x{1, 2}, y{1, 2};
+  Figure figure;
+  figure.panel().line("dashed", x, y, {.like = "relu", .dash = Dash::dashed});
+  figure.panel().line("solid", x, y, {.like = "relu"}).line("dotted", x, y, {.like = "relu", .dash = Dash::dotted});
+  const std::string svg = figure.svg();
+  // Each once in the legend and once in a panel.
+  CHECK(count(svg, "stroke-dasharray='8.0,6.0'") == 2);
+  CHECK(count(svg, "stroke-dasharray='1.0,5.0'") == 2);
+}
+
 TEST_CASE("what is not finite leaves a gap") {
   if (gnuplot_is_missing()) return;
   const std::vector<double> x{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13};

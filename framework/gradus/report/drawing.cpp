@@ -510,7 +510,8 @@ struct Drawing {
       double x = 14;
       const double y = legend_top + line_height * (static_cast<double>(row) + 0.5);
       for (std::size_t i : legend_rows[row]) {
-        draw_legend_entry(legend[i], x, y);
+        // gnuplot's SVG joins neighbouring lines of one colour and width to a path with the dashes of the first.
+        draw_legend_entry(legend[i], x, y, legend[i].width + (i % 2 == 0 ? 0 : 0.01));
         x += legend_width(i);
       }
     }
@@ -560,7 +561,7 @@ struct Drawing {
     }
   }
 
-  void draw_legend_entry(const Entry& e, double x, double y) {
+  void draw_legend_entry(const Entry& e, double x, double y, double line_width) {
     const double sample = sample_width(e), middle = x + sample / 2;
     if (e.kind == Panel::Kind::bars || e.band) {
       const bool solid = e.kind == Panel::Kind::bars;
@@ -573,7 +574,7 @@ struct Drawing {
       emit(
           "set arrow from screen {:.6f},{:.6f} to screen {:.6f},{:.6f} nohead linewidth {} linecolor rgb '{}' dashtype "
           "{} front",
-          sx(x), sy(y), sx(x + sample), sy(y), e.width, e.look.color, e.look.dash);
+          sx(x), sy(y), sx(x + sample), sy(y), line_width, e.look.color, e.look.dash);
     if (e.kind != Panel::Kind::bars && e.marked)
       emit("set label '' at screen {:.6f},{:.6f} point pointtype {} pointsize 0.65 linecolor rgb '{}' front",
            sx(middle), sy(y), e.look.marker, e.look.color);
