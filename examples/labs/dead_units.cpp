@@ -3,8 +3,8 @@
 // Pre-activations N(mu, 1) with mu from 0 to -3: how many slopes are exactly 0, and how many units are inactive on a
 // whole batch, beside the theory. What floating point makes of "always positive". Then networks on digits whose first
 // layer is pushed below 0: slopes of 0 and dead units, epoch by epoch and layer by layer; what revives them, and what
-// does not. And whether ELU's mean is nearer to 0. The derivations are in docs/labs/dead_units.md. Takes about a
-// minute. What you should see: ReLU's zeros as predicted, none for ELU, GELU and Mish; that a zero slope on one sample
+// does not. And whether ELU's mean is nearer to 0. The derivations are in docs/labs/dead_units.md. Takes about two
+// minutes. What you should see: ReLU's zeros as predicted, none for ELU, GELU and Mish; that a zero slope on one sample
 // is not a dead unit; and that dead units of the first layer do not move by a single bit.
 #include <algorithm>
 #include <cmath>
@@ -18,7 +18,6 @@
 #include <gradus/gradus.hpp>
 #include <gradus/report/statistics.hpp>
 #include <gradus/theory/dead_units.hpp>
-#include <gradus/theory/gaussian.hpp>
 #include <gradus/theory/lipschitz.hpp>
 #include <gradus/theory/moments.hpp>
 #include <gradus/theory/selu.hpp>
@@ -52,8 +51,7 @@ void zero_slopes(lab::Run& run, lab::Claim& e1) {
   Table table({"activation", Column("mu = 0").percent(3), Column("-1").percent(3), Column("-2").percent(3),
                Column("-3").percent(3), Column("|slope| < 0.1 at -2").percent(1)});
   const Index batches = run.pick<Index>(50, 20), draws = run.pick<Index>(20000, 4000);
-  for (const std::string name :
-       {"relu", "elu", "gelu", "mish", "silu", "selu", "leaky_relu", "softplus", "tanh", "hard_swish", "softshrink"}) {
+  for (const std::string& name : activations::names()) {
     std::vector<report::Cell> row{name};
     for (const double mu : {0.0, -1.0, -2.0, -3.0}) {
       run.check_interrupt();
@@ -80,27 +78,37 @@ void zero_slopes(lab::Run& run, lab::Claim& e1) {
               theory::small_slope_probability(function("elu"), 0.1, {.mean = -2}), small, {.sigmas = 5});
 }
 
-// A unit is dead when all samples find it inactive. Unit rows and inputs N(0, I): pre-activations of different samples
-// are independent.
+// A unit is dead when all samples find its slope to be 0. Unit rows and inputs N(0, I): pre-activations of different
+// samples are independent.
 void dead_batches(lab::Run& run, lab::Claim& e1) {
   const NoGrad no_grad;
   const Index inputs = 32, units = 200, repeats = run.pick<Index>(100, 20);
-  for (const Index samples : {10, 50, 100}) {
-    run.check_interrupt();
-    std::vector<double> found;
-    for (Index r = 0; r < repeats; ++r) {
-      nn::Linear layer(inputs, units);
-      layer.to(float64);
-      const Tensor rows = randn({units, inputs}, {.dtype = float64});
-      layer.weight.copy_(rows / sqrt(sum(square(rows), {.axes = {1}, .keepdim = true})));
-      layer.bias.fill_(-2);
-      const Tensor z = layer(randn({samples, inputs}, {.dtype = float64}));
-      found.push_back(mean_of(is_zero(relu(max(z, {.axes = {0}})))));
+  struct Setting {
+    std::string name;
+    double mu;
+    std::vector<Index> samples;
+  };
+  for (const auto& [name, mu, sizes] : {Setting{"relu", -2, {10, 50, 100}}, Setting{"hard_swish", -5, {10, 50, 100}},
+                                        Setting{"softshrink", 0, {1, 2, 4}}, Setting{"elu", -2, {1, 10}},
+                                        Setting{"gelu", -2, {1, 10}}, Setting{"mish", -2, {1, 10}}})
+    for (const Index samples : sizes) {
+      run.check_interrupt();
+      const double predicted = theory::dead_unit_probability(function(name), samples, {.mean = mu});
+      std::vector<double> found;
+      for (Index r = 0; r < repeats; ++r) {
+        nn::Linear layer(inputs, units);
+        layer.to(float64);
+        const Tensor rows = randn({units, inputs}, {.dtype = float64});
+        layer.weight.copy_(rows / sqrt(sum(square(rows), {.axes = {1}, .keepdim = true})));
+        layer.bias.fill_(mu);
+        const Tensor z = layer(randn({samples, inputs}, {.dtype = float64}));
+        const EnableGrad record;
+        found.push_back(mean_of(min(is_zero(slopes(name, z)), {.axes = {0}})));
+      }
+      e1.measured(fmt::format("{}, mu = {:g}: chance that {} samples all have slope 0, a dead unit: P(f' = 0)^{}", name,
+                              mu, samples, samples),
+                  predicted, found, {.sigmas = 5});
     }
-    e1.measured(fmt::format("relu, mu = -2: chance that all of {} samples are inactive, a dead unit: Phi(2)^{}",
-                            samples, samples),
-                theory::dead_unit_probability(function("relu"), samples, {.mean = -2}), found, {.sigmas = 5});
-  }
 }
 
 void floating_point(lab::Claim& e1) {
@@ -204,11 +212,32 @@ Course follow(lab::Run& run, const Case& c, double bias, int epochs, std::uint64
 }
 
 // Over random weights of variance 1 / 64, the pre-activation of a sample x is N(bias, |x|^2 / 64).
-double predicted_zeros(const Tensor& x, double bias) {
+double predicted_zeros(const activations::Function& f, const Tensor& x, double bias) {
   double total = 0;
   for (const double squares : to_vector<double>(sum(square(x.to(float64)), {.axes = {1}})))
-    total += theory::normal_cdf(-bias / std::sqrt(squares / 64));
+    total += theory::dead_probability(f, {.mean = bias, .variance = squares / 64});
   return total / double(x.size(0));
+}
+
+// Means over the seeds of one case: [epoch][layer].
+std::vector<std::vector<Layer>> average(const std::vector<Course>& courses) {
+  std::vector<std::vector<Layer>> mean(courses.front().epochs.size(), std::vector<Layer>(2, Layer{0, 0, {}}));
+  for (const Course& course : courses)
+    for (std::size_t e = 0; e < mean.size(); ++e)
+      for (std::size_t l = 0; l < 2; ++l) {
+        mean[e][l].zero_slopes += course.epochs[e][l].zero_slopes / double(courses.size());
+        mean[e][l].dead_units += course.epochs[e][l].dead_units / double(courses.size());
+      }
+  return mean;
+}
+
+// Every activation, ReLU in three ways.
+std::vector<Case> cases_of_training() {
+  std::vector<Case> cases = {
+      {"relu", "relu"}, {"relu, weight decay", "relu", false, 0.01}, {"relu, batch norm", "relu", true}};
+  for (const std::string& name : activations::names())
+    if (name != "relu") cases.push_back({name, name});
+  return cases;
 }
 
 // A network of ReLU whose units have been pushed below 0, trained on with another activation: which of its units become
@@ -263,26 +292,35 @@ void training(lab::Run& run, lab::Claim& e1) {
   data::Dataset train_set = train_part, test_set = test_part;
   train_set.x = scale(train_part.x.flatten(1)), test_set.x = scale(test_part.x.flatten(1));
   const int epochs = run.pick(15, 3), seeds = run.pick(10, 3);
-  const std::vector<Case> cases = {{"relu", "relu"},
-                                   {"relu, weight decay", "relu", false, 0.01},
-                                   {"relu, batch norm", "relu", true},
-                                   {"leaky_relu", "leaky_relu"},
-                                   {"elu", "elu"},
-                                   {"gelu", "gelu"},
-                                   {"mish", "mish"},
-                                   {"hard_swish", "hard_swish"}};
+  const std::vector<Case> cases = cases_of_training();
   Figure figure("ReLU on digits, first layer pushed to a mean of mu");
   auto& zeros_panel = figure.panel("slopes of 0, layer 1").x_label("epoch").y_label("share");
   auto& dead_panel = figure.panel("dead units, layer 1").x_label("epoch").y_label("share");
+  Figure flat_figure("Activations with a flat side, mu = -3");
+  struct FlatCurve {
+    std::string name;
+    std::size_t layer;
+    std::vector<double> epochs, zero_slopes;
+  };
+  std::vector<FlatCurve> flat_curves;
   for (const double mu : {-1.0, -2.0, -3.0}) {
     run.section(fmt::format("Digits, mu = {:g}: {} epochs, {} seeds", mu, epochs, seeds));
     Table table({"network", Column("slopes of 0, layer 1").percent(1), Column("at the end").percent(1),
                  Column("dead units, layer 1").percent(1), Column("at the end").percent(1),
+                 Column("slopes of 0, layer 2").percent(1), Column("at the end").percent(1),
                  Column("dead, layer 2").percent(1), Column("at the end").percent(1),
                  Column("test accuracy").percent(1)});
+    Table by_epoch({"network", "epoch", Column("slopes of 0, layer 1").percent(1), Column("dead units").percent(1),
+                    Column("slopes of 0, layer 2").percent(1), Column("dead units").percent(1)});
+    by_epoch.caption(
+        fmt::format("mu = {:g}, mean of {} seeds; those that are not here have no dead unit in any epoch, "
+                    "and slopes of 0 by underflow at most",
+                    mu, seeds));
     std::vector<double> relu_accuracy, elu_accuracy;
     for (const Case& c : cases) {
-      std::vector<double> zeros, zeros_end, dead, dead_end, second, second_end, accuracy;
+      std::vector<double> zeros, zeros_end, dead, dead_end, second_zeros, second_zeros_end, second, second_end,
+          accuracy;
+      std::vector<Course> courses;
       std::vector<std::vector<double>> zero_curves, dead_curves;
       double revived_first = 0, revived_second = 0, moved = 0, units = 0;
       for (int seed = 0; seed < seeds; ++seed) {
@@ -290,8 +328,10 @@ void training(lab::Run& run, lab::Claim& e1) {
         const std::vector<Layer>&start = course.epochs.front(), &end = course.epochs.back();
         zeros.push_back(start[0].zero_slopes), zeros_end.push_back(end[0].zero_slopes),
             dead.push_back(start[0].dead_units), dead_end.push_back(end[0].dead_units);
+        second_zeros.push_back(start[1].zero_slopes), second_zeros_end.push_back(end[1].zero_slopes);
         second.push_back(start[1].dead_units), second_end.push_back(end[1].dead_units),
             accuracy.push_back(course.accuracy);
+        courses.push_back(course);
         revived_first += course.revived_first, revived_second += course.revived_second,
             moved = std::max(moved, course.moved);
         units += sum(start[0].dead).item();
@@ -303,13 +343,38 @@ void training(lab::Run& run, lab::Claim& e1) {
       const auto shown = [](const std::vector<double>& of) {
         return report::Measured{report::mean(of), report::sample_std(of)};
       };
-      table.row({c.name, shown(zeros), shown(zeros_end), shown(dead), shown(dead_end), shown(second), shown(second_end),
-                 shown(accuracy)});
+      table.row({c.name, shown(zeros), shown(zeros_end), shown(dead), shown(dead_end), shown(second_zeros),
+                 shown(second_zeros_end), shown(second), shown(second_end), shown(accuracy)});
       const std::string what = fmt::format("digits, mu = {:g}, {}", mu, c.name);
+      const std::vector<std::vector<Layer>> means = average(courses);
+      const activations::Function f = function(c.activation);
+      if (theory::flat_intervals(f).empty()) {
+        double most_zeros = 0, most_dead = 0;
+        for (const std::vector<Layer>& layers : means)
+          for (const Layer& layer : layers)
+            most_zeros = std::max(most_zeros, layer.zero_slopes), most_dead = std::max(most_dead, layer.dead_units);
+        // The features of a rare sample reach far: in float Phi(x) + x phi(x) is 0 below about -14, 1 - tanh^2 above 9.
+        e1.at_most(what + ": slopes of 0, by underflow, in any layer before training", 1e-3,
+                   std::max(means.front()[0].zero_slopes, means.front()[1].zero_slopes));
+        e1.report(what + ": slopes of 0, in any layer and epoch", most_zeros);
+        e1.equal(what + ": dead units in any layer and epoch", 0, most_dead, {});
+      } else {
+        std::vector<double> at, layers[2];
+        for (std::size_t e = 0; e < means.size(); ++e) {
+          at.push_back(double(e));
+          for (std::size_t l = 0; l < 2; ++l) layers[l].push_back(means[e][l].zero_slopes);
+          if (e <= 3 || e % 5 == 0)
+            by_epoch.row({c.name, Index(e), means[e][0].zero_slopes, means[e][0].dead_units, means[e][1].zero_slopes,
+                          means[e][1].dead_units});
+        }
+        if (mu == -3 && c.name == c.activation)
+          for (std::size_t l = 0; l < 2; ++l) flat_curves.push_back({c.name, l, at, layers[l]});
+        if (!c.with_norm && c.weight_decay == 0)
+          e1.measured(what + ": slopes of 0 before training, mean of P(f'(X) = 0) for X ~ N(mu, |x|^2)",
+                      predicted_zeros(f, train_set.x, mu), zeros, {.sigmas = 6});
+      }
       if (c.name == "relu") {
         relu_accuracy = accuracy;
-        e1.measured(what + ": slopes of 0 before training, mean of Phi(-mu / |x|)", predicted_zeros(train_set.x, mu),
-                    zeros, {.sigmas = 6});
         e1.report(what + ": dead units before training", report::mean(dead), report::standard_error(dead),
                   "samples are alike: far more than if they were independent");
         e1.report(what + ": chance of a dead unit if the samples were independent",
@@ -326,17 +391,13 @@ void training(lab::Run& run, lab::Claim& e1) {
       if (c.name == "relu") e1.report(what + ": dead units of layer 2 that training revived", revived_second);
       if (c.with_norm) e1.equal(what + ": dead units of layer 1 before training", 0, report::mean(dead), {});
       if (c.name == "elu") elu_accuracy = accuracy;
-      if (c.name == "gelu") {
-        // The features of a rare sample reach far: Phi(x) + x phi(x) is 0 in float below about -14.
-        e1.at_most(what + ": slopes of 0, by underflow, before training", 1e-3, report::mean(zeros));
-        e1.equal(what + ": dead units before training", 0, report::mean(dead), {});
-      }
       if (c.activation == "elu" || c.activation == "mish" || c.activation == "leaky_relu") {
         e1.equal(what + ": slopes of 0 before training", 0, report::mean(zeros), {});
         e1.equal(what + ": slopes of 0 after training", 0, report::mean(zeros_end), {});
       }
     }
     run.table(table);
+    run.table(by_epoch);
     const report::Interval d = report::paired_difference_interval(elu_accuracy, relu_accuracy);
     run.say(fmt::format(
         "Accuracy of ELU less that of ReLU: {:+.1f} points, with 95 % confidence between {:+.1f} and {:+.1f}: {}.",
@@ -350,6 +411,12 @@ void training(lab::Run& run, lab::Claim& e1) {
               report::standard_error(differences));
   }
   run.figure("course", std::move(figure), fmt::format("Mean and deviation of {} seeds.", seeds));
+  for (const std::size_t l : {0, 1}) {
+    auto& panel = flat_figure.panel(fmt::format("slopes of 0, layer {}", l + 1)).x_label("epoch").y_label("share");
+    for (const FlatCurve& curve : flat_curves)
+      if (curve.layer == l) panel.line(curve.name, curve.epochs, curve.zero_slopes);
+  }
+  run.figure("flat", std::move(flat_figure), fmt::format("Means of {} seeds.", seeds));
   revival(run, e1, train_set, test_set);
 }
 
