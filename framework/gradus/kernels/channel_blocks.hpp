@@ -57,23 +57,70 @@ V zip_high(V a, V b, std::index_sequence<i...>) {
   return __builtin_shufflevector(a, b, int((sizeof...(i) + i) / 2 + i % 2 * sizeof...(i))...);
 }
 
-// Transposes a square of registers. Zipping the upper half of the rows with the lower one turns the bits of an
-// element's address (row, column) by one place; after as many rounds as a column has bits, row and column have changed
-// places.
-template <class T>
-void transpose(typename Register<T>::type (&rows)[lanes<T>]) {
-  constexpr auto all = std::make_index_sequence<std::size_t(lanes<T>)>{};
-#pragma GCC unroll 4
-  for (Index round = 1; round < lanes<T>; round *= 2) {
-    typename Register<T>::type next[lanes<T>];
+// Transposes a square: emit(j, (load(0)[j], load(1)[j], ...)) for every place j of the registers that load(i) gives.
+// Zipping the upper half of the rows with the lower one turns the bits of an element's address (row, column) by one
+// place; after as many rounds as a column has bits, row and column have changed places.
+template <class V, int size, int done = 1, class Load, class Emit>
+[[gnu::always_inline]] inline void transpose_by_zips(Load&& load, Emit&& emit) {
+  constexpr auto all = std::make_index_sequence<std::size_t(size)>{};
+  V next[size];
 #pragma GCC unroll 8
-    for (Index i = 0; i < lanes<T> / 2; ++i) {
-      next[2 * i] = zip_low(rows[i], rows[i + lanes<T> / 2], all);
-      next[2 * i + 1] = zip_high(rows[i], rows[i + lanes<T> / 2], all);
-    }
-#pragma GCC unroll 16
-    for (Index i = 0; i < lanes<T>; ++i) rows[i] = next[i];
+  for (int i = 0; i < size / 2; ++i) {
+    const V low = load(i), high = load(i + size / 2);
+    next[2 * i] = zip_low(low, high, all);
+    next[2 * i + 1] = zip_high(low, high, all);
   }
+  if constexpr (2 * done < size)
+    transpose_by_zips<V, size, 2 * done>([&](int i) { return next[i]; }, emit);
+  else
+#pragma GCC unroll 16
+    for (int j = 0; j < size; ++j) emit(j, next[j]);
+}
+
+// The same for 16 numbers, by shuffles that are cheaper than zips: squares of 4 by 4 within the quarters of four
+// registers, then the quarters as a square.
+template <class V, class Load, class Emit>
+[[gnu::always_inline]] inline void transpose_by_quarters(Load&& load, Emit&& emit) {
+  V squares[4][4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const auto low = [](V a, V b) {
+      return __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+    };
+    const auto high = [](V a, V b) {
+      return __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+    };
+    const V r0 = load(4 * i), r1 = load(4 * i + 1), r2 = load(4 * i + 2), r3 = load(4 * i + 3);
+    const V a = low(r0, r2), b = high(r0, r2), c = low(r1, r3), d = high(r1, r3);
+    squares[i][0] = low(a, c);
+    squares[i][1] = high(a, c);
+    squares[i][2] = low(b, d);
+    squares[i][3] = high(b, d);
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    const auto even = [](V a, V b) {
+      return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+    };
+    const auto odd = [](V a, V b) {
+      return __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+    };
+    const V a = even(squares[0][j], squares[1][j]), b = even(squares[2][j], squares[3][j]);
+    const V c = odd(squares[0][j], squares[1][j]), d = odd(squares[2][j], squares[3][j]);
+    emit(j, even(a, b));
+    emit(j + 4, even(c, d));
+    emit(j + 8, odd(a, b));
+    emit(j + 12, odd(c, d));
+  }
+}
+
+template <class T, class Load, class Emit>
+[[gnu::always_inline]] inline void transpose(Load&& load, Emit&& emit) {
+  using V = typename Register<T>::type;
+  if constexpr (lanes<T> == 16)
+    transpose_by_quarters<V>(load, emit);
+  else
+    transpose_by_zips<V, int(lanes<T>)>(load, emit);
 }
 
 template <class T>
@@ -97,17 +144,15 @@ void planes_to_lanes(const T* in, Index plane, Index channels, Index count, T* o
   using V = simd::Batch<T>;
   static constexpr T zeros[lanes<T>] = {};
   const auto square = [&](Index i, Index width, auto&& load) {
-    typename detail::Register<T>::type rows[lanes<T>];
-#pragma GCC unroll 16
-    for (Index c = 0; c < lanes<T>; ++c) {
-      const T* const from = c < channels ? in + c * plane + i : zeros;
-      if (channels > lanes<T>) __builtin_prefetch(from + lanes<T> * plane, 0, 2);
-      rows[c] = detail::to_register(load(from));
-    }
-    detail::transpose<T>(rows);
-#pragma GCC unroll 16
-    for (Index j = 0; j < lanes<T>; ++j)
-      if (j < width) detail::store<T>(rows[j], out + (i + j) * step, lanes<T>);
+    detail::transpose<T>(
+        [&](int c) {
+          const T* const from = c < channels ? in + c * plane + i : zeros;
+          if (channels > lanes<T>) __builtin_prefetch(from + lanes<T> * plane, 0, 2);
+          return detail::to_register(load(from));
+        },
+        [&](int j, const auto& v) {
+          if (j < width) detail::store<T>(v, out + (i + j) * step, lanes<T>);
+        });
   };
   Index i = 0;
   for (; i + lanes<T> <= count; i += lanes<T>) square(i, lanes<T>, [](const T* from) { return V::load(from); });
@@ -119,14 +164,11 @@ template <class T>
 void lanes_to_planes(const T* in, Index count, T* out, Index plane, Index channels) {
   using V = simd::Batch<T>;
   const auto square = [&](Index i, Index width) {
-    typename detail::Register<T>::type rows[lanes<T>];
-#pragma GCC unroll 16
-    for (Index j = 0; j < lanes<T>; ++j)
-      rows[j] = detail::to_register(V::load(in + (i + std::min(j, width - 1)) * lanes<T>));
-    detail::transpose<T>(rows);
-#pragma GCC unroll 16
-    for (Index c = 0; c < lanes<T>; ++c)
-      if (c < channels) detail::store<T>(rows[c], out + c * plane + i, width);
+    detail::transpose<T>(
+        [&](int j) { return detail::to_register(V::load(in + (i + std::min<Index>(j, width - 1)) * lanes<T>)); },
+        [&](int c, const auto& v) {
+          if (c < channels) detail::store<T>(v, out + c * plane + i, width);
+        });
   };
   Index i = 0;
   for (; i + lanes<T> <= count; i += lanes<T>) square(i, lanes<T>);
