@@ -100,6 +100,24 @@ TEST_CASE(
   set_num_threads(before);
 }
 
+TEST_CASE("both gradients of Winograd's convolutions at once are those made one by one") {
+  const int before = num_threads();
+  // With the tiles of x and y the same or not, with one piece of filters or several, and in strips.
+  for (const Conv2d& s : {shape(5, 17, 14, 14, 9, 1, 1), shape(3, 8, 30, 37, 5, 1, 1), shape(2, 5, 9, 9, 7, 0, 2),
+                          shape(4, 3, 8, 8, 3, 0, 0), shape(1, 4, 5, 5, 70, 1, 1), shape(2, 3, 41, 130, 4, 2, 2)}) {
+    const ConvArrays<float> a(s);
+    const ConvResults<float> expected = by_winograd(s, a);
+    for (const int threads : {1, 2, 3}) {
+      set_num_threads(threads);
+      ConvResults<float> found(s, NAN);
+      kernels::winograd_grads(s, a.g.data(), a.x.data(), a.w.data(), found.dx.data(), found.dw.data());
+      CHECK(found.dx == expected.dx);
+      CHECK(found.dw == expected.dw);
+    }
+  }
+  set_num_threads(before);
+}
+
 TEST_CASE("the error of Winograd's convolutions in float32 is at most three times that of the direct ones") {
   for (const Conv2d& s : {shape(4, 64, 28, 28, 64, 1, 1), shape(3, 128, 14, 14, 40, 1, 1),
                           shape(16, 16, 32, 32, 16, 1, 1), shape(5, 8, 13, 11, 24, 2, 0)}) {

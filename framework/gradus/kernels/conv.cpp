@@ -333,10 +333,19 @@ void conv2d_weight_grad(const Conv2d& s, const T* g, const T* x, T* dw) {
   });
 }
 
+template <class T>
+void conv2d_grads(const Conv2d& s, const T* g, const T* x, const T* w, T* dx, T* dw) {
+  const bool empty = s.batch * s.channels * s.plane() == 0 || s.filters * s.window() * s.out_plane() == 0;
+  if (!empty && by_winograd(s)) return winograd_grads(s, g, x, w, dx, dw);
+  conv2d_input_grad(s, g, w, dx);
+  conv2d_weight_grad(s, g, x, dw);
+}
+
 #define GRADUS_INSTANTIATE(T)                                             \
   template void conv2d(const Conv2d&, const T*, const T*, const T*, T*);  \
   template void conv2d_input_grad(const Conv2d&, const T*, const T*, T*); \
-  template void conv2d_weight_grad(const Conv2d&, const T*, const T*, T*);
+  template void conv2d_weight_grad(const Conv2d&, const T*, const T*, T*); \
+  template void conv2d_grads(const Conv2d&, const T*, const T*, const T*, T*, T*);
 GRADUS_INSTANTIATE(float)
 GRADUS_INSTANTIATE(double)
 

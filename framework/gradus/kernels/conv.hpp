@@ -43,5 +43,8 @@ void conv2d_input_grad(const Conv2d& shape, const T* g, const T* w, T* dx);
 /// dw, given g of y's shape: the transpose of conv2d as a linear map of w.
 template <class T>
 void conv2d_weight_grad(const Conv2d& shape, const T* g, const T* x, T* dw);
+/// Both gradients at once, the same bits as one by one, sooner where they share work.
+template <class T>
+void conv2d_grads(const Conv2d& shape, const T* g, const T* x, const T* w, T* dx, T* dw);
 
 }  // namespace gradus::kernels

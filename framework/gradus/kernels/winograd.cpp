@@ -157,8 +157,7 @@ struct Grid {
     }
   }
   Index tiles(Index i, Index batch) const { return (std::min((i + 1) * block, batch * rows) - i * block) * columns; }
-  // Rows of the largest part of a block.
-  Index part() const { return std::min(block, rows); }
+  bool operator==(const Grid&) const = default;
 };
 
 // What a transform reads: images whose tiles start at (-padding_h, -padding_w).
@@ -168,58 +167,98 @@ struct Images {
   Index channels, height, width, padding_h = 0, padding_w = 0;
 };
 
+// What a few rows of tiles read of a block of channels: (rows, columns, lanes), with zeros around the image. It stays in
+// the first cache while it is transformed. Tiles of neighbouring rows share `overlap` rows.
+template <class T>
+class Strip {
+ public:
+  Strip(const Grid& grid, const Images<T>& images, Index overlap = side - out_side)
+      : images_(images),
+        overlap_(overlap),
+        row_((out_side * grid.columns + overlap) * lanes<T>),
+        tile_rows_(std::clamp<Index>((cached / row_ - overlap) / out_side, 1, std::min(grid.block, grid.rows))),
+        data_((out_side * tile_rows_ + overlap) * row_) {}
+
+  // The most rows of tiles.
+  Index tile_rows() const { return tile_rows_; }
+  // Rows of tiles [row, row + count); with `below`, the ones below those before, whose last rows of pixels they share.
+  void fill(Index image, Index channel_block, Index row, Index count, bool below) {
+    const Index first = channel_block * lanes<T>, kept = below ? overlap_ : 0;
+    std::copy_n(data_.data() + out_side * tile_rows_ * row_, kept * row_, data_.data());
+    copy_rectangle(images_.data + (image * images_.channels + first) * images_.height * images_.width,
+                   images_.channels - first, images_.height, images_.width,
+                   {row * out_side - images_.padding_h + kept, -images_.padding_w, out_side * count + overlap_ - kept,
+                    row_ / lanes<T>},
+                   data_.data() + kept * row_);
+  }
+  // Row i of tiles, from the place (0, 0) of the padded image or of the image itself.
+  const T* padded(Index i) const { return data_.data() + i * out_side * row_; }
+  const T* unpadded(Index i) const {
+    return padded(i) + images_.padding_h * row_ + images_.padding_w * lanes<T>;
+  }
+  Index row() const { return row_; }
+
+ private:
+  static constexpr Index cached = 24 * 1024 / Index(sizeof(T));
+
+  const Images<T>& images_;
+  Index overlap_, row_, tile_rows_;
+  Buffer<T> data_;
+};
+
 // The tiles of a block of images, transformed: (36, blocks of channels, tiles, lanes).
 template <class Transform, class T>
-class TileTransform {
+class TransformedTiles {
  public:
-  TileTransform(const Grid& grid, const Images<T>& images)
-      : grid_(grid),
-        images_(images),
-        blocks_(blocks_of<T>(images.channels)),
-        matrices_(blocks_, grid.block * grid.columns),
-        width_(out_side * grid.columns + overlap),
-        copy_((out_side * grid.part() + overlap) * width_ * lanes<T>),
-        tiles_(matrices_.size()) {}
+  TransformedTiles(const Grid& grid, Index channels, const Buffer<T>& memory)
+      : columns_(grid.columns), blocks_(blocks_of<T>(channels)), layout_(layout(grid, channels)), tiles_(memory.data()) {}
+  // Of the memory that is needed, which may be shared by what is not used at the same time.
+  static Index size(const Grid& grid, Index channels) { return layout(grid, channels).size(); }
 
-  void run(Index block, Index batch) { run(block, batch, 0, blocks_); }
-  // Some blocks of channels only.
-  void run(Index block, Index batch, Index first_channels, Index count) {
-    const Images<T>& in = images_;
-    grid_.for_each_part(block, batch, [&](Index image, Index row, Index rows, Index place) {
-      for (Index c = first_channels; c < first_channels + count; ++c) {
-        const Index first = c * lanes<T>;
-        copy_rectangle(in.data + (image * in.channels + first) * in.height * in.width, in.channels - first, in.height,
-                       in.width, {row * out_side - in.padding_h, -in.padding_w, out_side * rows + overlap, width_},
-                       copy_.data());
-        T* out = tiles_.data() + c * matrices_.panel + place * lanes<T>;
-        for (Index i = 0; i < rows; ++i)
-          for (Index j = 0; j < grid_.columns; ++j, out += lanes<T>)
-            transform(copy_.data() + (i * width_ + j) * out_side * lanes<T>, out);
-      }
-    });
+  // A row of tiles, of images whose rows are `row` apart; `place` is that of the first tile in the block.
+  void transform_row(const T* from, Index row, Index channel_block, Index place) {
+    T* to = tiles_ + channel_block * layout_.panel + place * lanes<T>;
+    for (Index j = 0; j < columns_; ++j, from += out_side * lanes<T>, to += lanes<T>)
+      transform_tile<Transform, V>([&](Index i, Index k) { return V::load(from + i * row + k * lanes<T>); },
+                                   [&](Index i, Index k, const V& v) { v.store(to + (i * side + k) * layout_.distance); });
   }
 
   Index blocks() const { return blocks_; }
-  const Matrices<T>& layout() const { return matrices_; }
-  const T* matrix(Index m) const { return tiles_.data() + m * matrices_.distance; }
+  const Matrices<T>& layout() const { return layout_; }
+  const T* matrix(Index m) const { return tiles_ + m * layout_.distance; }
 
  private:
   using V = simd::Batch<T>;
-  static constexpr Index overlap = Transform::from - out_side;
-
-  void transform(const T* from, T* to) const {
-    transform_tile<Transform, V>(
-        [&](Index i, Index j) { return V::load(from + (i * width_ + j) * lanes<T>); },
-        [&](Index i, Index j, const V& v) { v.store(to + (i * side + j) * matrices_.distance); });
+  static Matrices<T> layout(const Grid& grid, Index channels) {
+    return {blocks_of<T>(channels), grid.block * grid.columns};
   }
 
-  const Grid& grid_;
-  const Images<T>& images_;
-  Index blocks_;
-  Matrices<T> matrices_;
-  Index width_;
-  Buffer<T> copy_, tiles_;
+  Index columns_, blocks_;
+  Matrices<T> layout_;
+  T* tiles_;
 };
+
+// Calls visit(channel block, row of tiles in the strip, place of its first tile) for all rows of tiles of a block.
+template <class T, class Visit>
+void for_each_tile_row(const Grid& grid, Index block, Index batch, Strip<T>& strip, Index first_channels, Index count,
+                       Visit&& visit) {
+  grid.for_each_part(block, batch, [&](Index image, Index row, Index rows, Index place) {
+    for (Index c = first_channels; c < first_channels + count; ++c)
+      for (Index top = 0; top < rows; top += strip.tile_rows()) {
+        const Index some = std::min(strip.tile_rows(), rows - top);
+        strip.fill(image, c, row + top, some, top > 0);
+        for (Index i = 0; i < some; ++i) visit(c, i, place + (top + i) * grid.columns);
+      }
+  });
+}
+
+template <class Transform, class T>
+void transform_block(const Grid& grid, Index block, Index batch, Strip<T>& strip, TransformedTiles<Transform, T>& tiles,
+                     Index first_channels, Index count) {
+  for_each_tile_row(grid, block, batch, strip, first_channels, count, [&](Index c, Index i, Index place) {
+    tiles.transform_row(strip.padded(i), strip.row(), c, place);
+  });
+}
 
 // The products of a block, (36, blocks of filters, tiles, lanes), and the way back to images.
 template <class T>
@@ -321,6 +360,16 @@ std::vector<T> padded_bias(const T* bias, Index filters) {
   return padded;
 }
 
+template <class T>
+void multiply(const TransformedTiles<ToInput, T>& tiles, const TransformedWeights<T>& weights, Index count,
+              TileResult<T>& result) {
+  std::vector<Index> blocks(std::size_t(tiles.blocks()));
+  for (Index c = 0; c < tiles.blocks(); ++c) blocks[std::size_t(c)] = c * tiles.layout().panel;
+  for (Index m = 0; m < matrices; ++m)
+    multiply_blocked<lanes<T>, 1, T>({tiles.matrix(m), blocks.data(), tiles.blocks(), lanes<T>}, weights.matrix(m),
+                                     result.matrix(m), count, result.blocks());
+}
+
 // out (batch, results, height, width) = the images convolved with the weights, plus the bias unless it is null.
 template <class T>
 void convolve(Index batch, const Images<T>& in, const Weights<T>& weights, const T* bias, Index height, Index width,
@@ -329,16 +378,13 @@ void convolve(Index batch, const Images<T>& in, const Weights<T>& weights, const
   const std::vector<T> shift = padded_bias(bias, weights.results);
   const Grid grid(batch, height, width);
   parallel_for(grid.blocks, 1, [&](Index first, Index last) {
-    TileTransform<ToInput, T> tiles(grid, in);
+    Strip<T> strip(grid, in);
+    const Buffer<T> memory(TransformedTiles<ToInput, T>::size(grid, in.channels));
+    TransformedTiles<ToInput, T> tiles(grid, in.channels, memory);
     TileResult<T> result(grid, weights.results, height, width);
-    std::vector<Index> blocks(std::size_t(tiles.blocks()));
-    for (Index c = 0; c < tiles.blocks(); ++c) blocks[std::size_t(c)] = c * tiles.layout().panel;
     for (Index i = first; i < last; ++i) {
-      tiles.run(i, batch);
-      for (Index m = 0; m < matrices; ++m)
-        multiply_blocked<lanes<T>, 1, T>({tiles.matrix(m), blocks.data(), tiles.blocks(), lanes<T>},
-                                         transformed.matrix(m), result.matrix(m), grid.tiles(i, batch),
-                                         result.blocks());
+      transform_block(grid, i, batch, strip, tiles, 0, tiles.blocks());
+      multiply(tiles, transformed, grid.tiles(i, batch), result);
       result.write(i, batch, bias != nullptr ? shift.data() : nullptr, out);
     }
   });
@@ -368,6 +414,59 @@ void write_weights(const Matrices<T>& layout, const T* sums, Index parts, Index 
   });
 }
 
+// The sums over the tiles that make the gradient of the weights, shared out in pieces.
+template <class T>
+class WeightGradient {
+ public:
+  WeightGradient(const Conv2d& s, const Grid& grid)
+      : pieces(grid.blocks, s.batch * s.out_plane(), Matrices<T>(blocks_of<T>(s.filters), rows_of(s)).size(),
+               blocks_of<T>(s.filters)),
+        filters_(s.filters),
+        channels_(s.channels),
+        layout_(blocks_of<T>(s.filters), rows_of(s)),
+        sums_(pieces.parts * layout_.size()) {}
+
+  const SumPieces pieces;
+
+  // A piece's share of block i, which has `tiles` tiles.
+  void add(Index piece, Index i, Index tiles, const TransformedTiles<ToInput, T>& inputs,
+           const TransformedTiles<ToOutput, T>& outputs) const {
+    static constexpr Index start = 0;
+    const auto [part, block, blocks] = pieces.at(piece);
+    T* const sum = sums_.data() + part * layout_.size() + block * layout_.panel;
+    for (Index m = 0; m < matrices; ++m)
+      for (Index c = 0; c < inputs.blocks(); ++c)
+        multiply_blocked<1, lanes<T>, T>(
+            {inputs.matrix(m) + c * inputs.layout().panel, &start, 1, tiles},
+            {outputs.matrix(m) + block * outputs.layout().panel, outputs.layout().panel},
+            {sum + m * layout_.distance + c * lanes<T> * lanes<T>, layout_.panel}, lanes<T>, blocks,
+            {.result = i > pieces.first_item(part)});
+  }
+  void write(T* dw) const { write_weights(layout_, sums_.data(), pieces.parts, filters_, channels_, dw); }
+
+ private:
+  static Index rows_of(const Conv2d& s) { return blocks_of<T>(s.channels) * lanes<T>; }
+
+  Index filters_, channels_;
+  Matrices<T> layout_;
+  Buffer<T> sums_;
+};
+
+template <class T>
+Images<T> inputs_of(const Conv2d& s, const T* x) {
+  return {x, s.channels, s.height, s.width, s.padding_h, s.padding_w};
+}
+
+// The transpose is a convolution as well: with the kernels turned by half a turn and the opposite padding.
+template <class T>
+Images<T> padded_outputs_of(const Conv2d& s, const T* g) {
+  return {g, s.filters, s.out_h, s.out_w, kernel - 1 - s.padding_h, kernel - 1 - s.padding_w};
+}
+template <class T>
+Weights<T> turned_weights_of(const Conv2d& s, const T* w) {
+  return {w, s.channels, s.filters, kernel * kernel, s.window(), true};
+}
+
 }  // namespace
 
 bool winograd_possible(const Conv2d& s) {
@@ -384,52 +483,79 @@ bool winograd_suits(const Conv2d& s) {
 
 template <class T>
 void winograd_conv2d(const Conv2d& s, const T* x, const T* w, const T* bias, T* y) {
-  convolve<T>(s.batch, {x, s.channels, s.height, s.width, s.padding_h, s.padding_w},
-              {w, s.filters, s.channels, s.window(), kernel * kernel, false}, bias, s.out_h, s.out_w, y);
+  convolve<T>(s.batch, inputs_of(s, x), {w, s.filters, s.channels, s.window(), kernel * kernel, false}, bias, s.out_h,
+              s.out_w, y);
 }
 
-// The transpose is a convolution as well: with the kernels turned by half a turn and the opposite padding.
 template <class T>
 void winograd_input_grad(const Conv2d& s, const T* g, const T* w, T* dx) {
-  convolve<T>(s.batch, {g, s.filters, s.out_h, s.out_w, kernel - 1 - s.padding_h, kernel - 1 - s.padding_w},
-              {w, s.channels, s.filters, kernel * kernel, s.window(), true}, nullptr, s.height, s.width, dx);
+  convolve<T>(s.batch, padded_outputs_of(s, g), turned_weights_of(s, w), nullptr, s.height, s.width, dx);
 }
 
 template <class T>
 void winograd_weight_grad(const Conv2d& s, const T* g, const T* x, T* dw) {
+  const Images<T> in = inputs_of(s, x), up{g, s.filters, s.out_h, s.out_w};
   const Grid grid(s.batch, s.out_h, s.out_w);
-  const Images<T> in{x, s.channels, s.height, s.width, s.padding_h, s.padding_w}, up{g, s.filters, s.out_h, s.out_w};
-  const Matrices<T> layout(blocks_of<T>(s.filters), blocks_of<T>(s.channels) * lanes<T>);
-  const SumPieces pieces(grid.blocks, s.batch * s.out_plane(), layout.size(), blocks_of<T>(s.filters));
-  const Buffer<T> sums(pieces.parts * layout.size());
-  parallel_for(pieces.count(), 1, [&](Index begin, Index end) {
-    TileTransform<ToInput, T> inputs(grid, in);
-    TileTransform<ToOutput, T> outputs(grid, up);
-    static constexpr Index start = 0;
+  WeightGradient<T> gradient(s, grid);
+  parallel_for(gradient.pieces.count(), 1, [&](Index begin, Index end) {
+    Strip<T> strip_x(grid, in), strip_g(grid, up, 0);
+    const Buffer<T> memory_x(TransformedTiles<ToInput, T>::size(grid, s.channels));
+    const Buffer<T> memory_g(TransformedTiles<ToOutput, T>::size(grid, s.filters));
+    TransformedTiles<ToInput, T> inputs(grid, s.channels, memory_x);
+    TransformedTiles<ToOutput, T> outputs(grid, s.filters, memory_g);
     for (Index piece = begin; piece < end; ++piece) {
-      const auto [part, block, blocks] = pieces.at(piece);
-      T* const sum = sums.data() + part * layout.size() + block * layout.panel;
-      const Index first = pieces.first_item(part);
-      for (Index i = first; i < pieces.first_item(part + 1); ++i) {
-        inputs.run(i, s.batch);
-        outputs.run(i, s.batch, block, blocks);
-        for (Index m = 0; m < matrices; ++m)
-          for (Index c = 0; c < inputs.blocks(); ++c)
-            multiply_blocked<1, lanes<T>, T>(
-                {inputs.matrix(m) + c * inputs.layout().panel, &start, 1, grid.tiles(i, s.batch)},
-                {outputs.matrix(m) + block * outputs.layout().panel, outputs.layout().panel},
-                {sum + m * layout.distance + c * lanes<T> * lanes<T>, layout.panel}, lanes<T>, blocks,
-                {.result = i > first});
+      const auto [part, block, blocks] = gradient.pieces.at(piece);
+      for (Index i = gradient.pieces.first_item(part); i < gradient.pieces.first_item(part + 1); ++i) {
+        transform_block(grid, i, s.batch, strip_x, inputs, 0, inputs.blocks());
+        transform_block(grid, i, s.batch, strip_g, outputs, block, blocks);
+        gradient.add(piece, i, grid.tiles(i, s.batch), inputs, outputs);
       }
     }
   });
-  write_weights(layout, sums.data(), pieces.parts, s.filters, s.channels, dw);
+  gradient.write(dw);
+}
+
+// Where dx and y have the same tiles, both transforms of g are made from one copy.
+template <class T>
+void winograd_grads(const Conv2d& s, const T* g, const T* x, const T* w, T* dx, T* dw) {
+  const Grid grid(s.batch, s.out_h, s.out_w);
+  WeightGradient<T> gradient(s, grid);
+  if (grid != Grid(s.batch, s.height, s.width) || gradient.pieces.groups > 1) {
+    winograd_input_grad(s, g, w, dx);
+    winograd_weight_grad(s, g, x, dw);
+    return;
+  }
+  const Images<T> in = inputs_of(s, x), up = padded_outputs_of(s, g);
+  const TransformedWeights<T> transformed(turned_weights_of(s, w));
+  parallel_for(gradient.pieces.parts, 1, [&](Index begin, Index end) {
+    Strip<T> strip_x(grid, in), strip_g(grid, up);
+    using Inputs = TransformedTiles<ToInput, T>;
+    using Outputs = TransformedTiles<ToOutput, T>;
+    const Buffer<T> shared(std::max(Inputs::size(grid, s.channels), Inputs::size(grid, s.filters)));
+    const Buffer<T> memory_g(Outputs::size(grid, s.filters));
+    Inputs padded_outputs(grid, s.filters, shared), inputs(grid, s.channels, shared);
+    Outputs outputs(grid, s.filters, memory_g);
+    TileResult<T> result(grid, s.channels, s.height, s.width);
+    for (Index part = begin; part < end; ++part)
+      for (Index i = gradient.pieces.first_item(part); i < gradient.pieces.first_item(part + 1); ++i) {
+        for_each_tile_row(grid, i, s.batch, strip_g, 0, outputs.blocks(), [&](Index c, Index r, Index place) {
+          padded_outputs.transform_row(strip_g.padded(r), strip_g.row(), c, place);
+          outputs.transform_row(strip_g.unpadded(r), strip_g.row(), c, place);
+        });
+        multiply(padded_outputs, transformed, grid.tiles(i, s.batch), result);
+        result.write(i, s.batch, nullptr, dx);
+        transform_block(grid, i, s.batch, strip_x, inputs, 0, inputs.blocks());
+        gradient.add(part, i, grid.tiles(i, s.batch), inputs, outputs);
+      }
+  });
+  gradient.write(dw);
 }
 
 #define GRADUS_INSTANTIATE(T)                                                     \
   template void winograd_conv2d(const Conv2d&, const T*, const T*, const T*, T*); \
   template void winograd_input_grad(const Conv2d&, const T*, const T*, T*);       \
-  template void winograd_weight_grad(const Conv2d&, const T*, const T*, T*);
+  template void winograd_weight_grad(const Conv2d&, const T*, const T*, T*);      \
+  template void winograd_grads(const Conv2d&, const T*, const T*, const T*, T*, T*);
 GRADUS_INSTANTIATE(float)
 GRADUS_INSTANTIATE(double)
 

@@ -13,6 +13,7 @@
 namespace gradus::nn::functional {
 
 using autograd::Grads;
+using autograd::is_recording;
 using autograd::record;
 using autograd::saves;
 using autograd::Step;
@@ -145,6 +146,8 @@ kernels::Conv2d plan_transpose(const Tensor& x, const Tensor& weight, const Tens
 // x> = <G(g, x), w>. The one trilinear form gives all derivatives: each of the three is the others' rule.
 Tensor input_grad(const kernels::Conv2d& s, const Tensor& g, const Tensor& w);
 Tensor weight_grad(const kernels::Conv2d& s, const Tensor& g, const Tensor& x);
+// The values of both, while nothing records.
+void both_grads(const kernels::Conv2d& s, const Tensor& g, const Tensor& x, const Tensor& w, Tensor& dx, Tensor& dw);
 
 Tensor convolve(const kernels::Conv2d& s, const Tensor& x, const Tensor& w, const Tensor& bias) {
   Tensor value = Tensor::make("conv2d", {s.batch, s.filters, s.out_h, s.out_w}, x.dtype());
@@ -154,8 +157,12 @@ Tensor convolve(const kernels::Conv2d& s, const Tensor& x, const Tensor& w, cons
   return record("conv2d", std::move(value), {x, w, bias}, saves(x, w),
                 [s](const Tensor& g, const Tensor& v, const Tensor& u, const Step& step) {
                   Grads grads(3);
-                  if (step.needs(0)) grads[0] = input_grad(s, g, u);
-                  if (step.needs(1)) grads[1] = weight_grad(s, g, v);
+                  if (step.needs(0) && step.needs(1) && !is_recording()) {
+                    both_grads(s, g, v, u, grads[0], grads[1]);
+                  } else {
+                    if (step.needs(0)) grads[0] = input_grad(s, g, u);
+                    if (step.needs(1)) grads[1] = weight_grad(s, g, v);
+                  }
                   if (step.needs(2)) grads[2] = sum(g, {.axes = {0, 2, 3}});
                   return grads;
                 });
@@ -181,6 +188,14 @@ Tensor weight_grad(const kernels::Conv2d& s, const Tensor& g, const Tensor& x) {
                   return Grads{step.needs(0) ? convolve(s, u, up, {}) : Tensor{},
                                step.needs(1) ? input_grad(s, v, up) : Tensor{}};
                 });
+}
+
+void both_grads(const kernels::Conv2d& s, const Tensor& g, const Tensor& x, const Tensor& w, Tensor& dx, Tensor& dw) {
+  dx = Tensor::make("conv2d_input_grad", {s.batch, s.channels, s.height, s.width}, g.dtype());
+  dw = Tensor::make("conv2d_weight_grad", {s.filters, s.group_channels(), s.kernel_h, s.kernel_w}, g.dtype());
+  dispatch_floating("conv2d", g.dtype(), [&]<class T> {
+    kernels::conv2d_grads(s, g.data<T>(), x.data<T>(), w.data<T>(), dx.data<T>(), dw.data<T>());
+  });
 }
 
 }  // namespace
