@@ -126,6 +126,40 @@ TEST_CASE_TEMPLATE("gemm is the product, the same bits with any number of thread
   set_num_threads(before);
 }
 
+// Sizes that each of the kernels makes, several tiles among them, and none at all.
+TEST_CASE_TEMPLATE("gemm_with_row adds a row to each row of a product", T, float, double) {
+  struct Size {
+    Index m, n, k;
+  };
+  const int before = num_threads();
+  for (const Size s :
+       {Size{1, 1, 1}, {3, 5, 7}, {1, 130, 200}, {17, 33, 300}, {67, 131, 257}, {130, 3, 600}, {260, 96, 129}, {5, 7, 0}, {0, 3, 2}})
+    for (const bool ta : {false, true})
+      for (const bool tb : {false, true}) {
+        CAPTURE(s.m);
+        CAPTURE(s.n);
+        CAPTURE(s.k);
+        CAPTURE(ta);
+        CAPTURE(tb);
+        const std::vector<T> a = numbers<T>(s.m * s.k, 1), b = numbers<T>(s.k * s.n, 2), row = numbers<T>(s.n, 3);
+        std::vector<T> rows, first;
+        for (Index i = 0; i < s.m; ++i) rows.insert(rows.end(), row.begin(), row.end());
+        for (const int threads : {1, 2}) {
+          set_num_threads(threads);
+          std::vector<T> c(rows.size(), T(NAN));
+          kernels::gemm_with_row(ta, tb, s.m, s.n, s.k, a.data(), b.data(), row.data(), c.data());
+          if (threads == 1) first = c;
+          CHECK(c == first);
+        }
+        const std::vector<double> expected = naive(ta, tb, s.m, s.n, s.k, a, b, T(1), rows);
+        double worst = 0;
+        for (std::size_t i = 0; i < expected.size(); ++i)
+          worst = std::max(worst, std::abs(double(first[i]) - expected[i]));
+        CHECK(worst <= 100 * double(std::numeric_limits<T>::epsilon()) * std::sqrt(double(s.k + 1)));
+      }
+  set_num_threads(before);
+}
+
 // The two add in different orders, as our own cuts k into equal parts of at most 256.
 TEST_CASE("the environment can give BLAS all products") {
   CHECK(kernels::product_enabled() == left_on("GRADUS_PRODUCT"));
@@ -133,7 +167,7 @@ TEST_CASE("the environment can give BLAS all products") {
   if (!kernels::product_suits(m, n)) return;
   const std::vector<float> a = numbers<float>(m * k, 1), b = numbers<float>(k * n, 2);
   std::vector<float> own(std::size_t(m * n)), c = own;
-  kernels::product(false, false, m, n, k, a.data(), k, b.data(), n, false, own.data(), n);
+  kernels::product(false, false, m, n, k, a.data(), k, b.data(), n, kernels::Addend<float>{}, own.data(), n);
   kernels::gemm(false, false, m, n, k, a.data(), b.data(), 0.F, c.data());
   CHECK((c == own) == kernels::product_enabled());
 }

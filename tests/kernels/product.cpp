@@ -32,7 +32,8 @@ TEST_CASE_TEMPLATE("product is the sum of products", T, float, double) {
           CAPTURE(ta);
           CAPTURE(tb);
           const auto product = [&](const T* a, Index a_row, const T* b, Index b_row, T* c, Index c_row) {
-            kernels::product(ta, tb, s.m, s.n, s.k, a, a_row, b, b_row, add, c, c_row);
+            kernels::product(ta, tb, s.m, s.n, s.k, a, a_row, b, b_row,
+                             add ? kernels::Addend<T>{c, c_row} : kernels::Addend<T>{}, c, c_row);
           };
           const double error = testing::error_of_part<T>(ta, tb, s.m, s.n, s.k, add ? 1 : 0, product);
           CHECK(error < (sizeof(T) == 4 ? 5e-6 : 1e-14) * std::sqrt(double(s.k)));

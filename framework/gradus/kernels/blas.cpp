@@ -8,6 +8,7 @@
 
 #include "gradus/core/format.hpp"
 #include "gradus/core/parallel.hpp"
+#include "gradus/kernels/broadcast.hpp"
 #include "gradus/kernels/product.hpp"
 #include "gradus/kernels/thin_product.hpp"
 
@@ -70,6 +71,22 @@ struct Tiles {
   }
 };
 
+struct Tile {
+  Index top, left, rows, columns;
+};
+
+// visit(tile) for the tiles of an (m, n) result, on several threads.
+template <class Visit>
+void for_each_tile(const Tiles& tiles, Index m, Index n, Visit&& visit) {
+  parallel_for(tiles.rows * tiles.columns, 1, [&](Index first, Index last) {
+    for (Index i = first; i < last; ++i) {
+      const Index r = i / tiles.columns, q = i % tiles.columns;
+      const Index top = Tiles::start(m, tiles.rows, r), left = Tiles::start(n, tiles.columns, q);
+      visit(Tile{top, left, Tiles::start(m, tiles.rows, r + 1) - top, Tiles::start(n, tiles.columns, q + 1) - left});
+    }
+  });
+}
+
 void call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const float* a, int lda, const float* b, int ldb,
           float beta, float* c, int ldc) {
   cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1.0F, a, lda, b, ldb, beta, c, ldc);
@@ -79,15 +96,27 @@ void call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const dou
   cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, a, lda, b, ldb, beta, c, ldc);
 }
 
-// c = op(a) op(b) + beta c by `multiply`, product or thin_product; no size is 0.
+// c = op(a) op(b) + addend by our own product, which adds in the same order whatever it is given at a time; a whole copies
+// its operands once. No size is 0.
 template <class T>
-void multiply_and_add(decltype(product<T>)* multiply, bool transpose_a, bool transpose_b, Index m, Index n, Index k,
-                      const T* a, Index a_row, const T* b, Index b_row, T beta, T* c, Index c_row) {
-  const bool add = beta != T(0);
-  if (add && beta != T(1))
-    for (Index i = 0; i < m; ++i)
-      for (Index j = 0; j < n; ++j) c[i * c_row + j] *= beta;
-  multiply(transpose_a, transpose_b, m, n, k, a, a_row, b, b_row, add, c, c_row);
+void our_product(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b,
+                 Addend<T> addend, T* c) {
+  const Index a_row = transpose_a ? m : k, b_row = transpose_b ? k : n;
+  for_each_tile(num_threads() == 1 || detail::inside_parallel() ? Tiles() : Tiles(m, n, k), m, n, [&](const Tile& t) {
+    if (t.rows == 0 || t.columns == 0) return;
+    const Addend<T> part{addend.data == nullptr ? nullptr : addend.data + t.top * addend.row + t.left, addend.row};
+    product(transpose_a, transpose_b, t.rows, t.columns, k, a + (transpose_a ? t.top : t.top * a_row), a_row,
+            b + (transpose_b ? t.left * b_row : t.left), b_row, part, c + t.top * n + t.left, n);
+  });
+}
+
+bool is_ours(Index m, Index n, Index k) { return k > 0 && product_enabled() && product_suits(m, n); }
+
+template <class T>
+void scale_rows(T beta, T* c, Index c_row, Index m, Index n) {
+  if (beta == T(0) || beta == T(1)) return;
+  for (Index i = 0; i < m; ++i)
+    for (Index j = 0; j < n; ++j) c[i * c_row + j] *= beta;
 }
 
 }  // namespace
@@ -104,9 +133,15 @@ void gemm_part(bool transpose_a, bool transpose_b, Index m, Index n, Index k, co
   const int row_a = blas_size(a_row), row_b = blas_size(b_row), row_c = blas_size(c_row), inner = blas_size(k);
   const int rows = blas_size(m), columns = blas_size(n);
   const bool suits = product_suits(m, n);
-  if (product_enabled() && (suits || thin_product_suits<T>(transpose_a, transpose_b, m, n, k)))
-    return multiply_and_add(suits ? product<T> : thin_product<T>, transpose_a, transpose_b, m, n, k, a, a_row, b, b_row,
-                            beta, c, c_row);
+  if (product_enabled() && (suits || thin_product_suits<T>(transpose_a, transpose_b, m, n, k))) {
+    scale_rows(beta, c, c_row, m, n);
+    const bool add = beta != T(0);
+    if (suits)
+      product(transpose_a, transpose_b, m, n, k, a, a_row, b, b_row, add ? Addend<T>{c, c_row} : Addend<T>{}, c, c_row);
+    else
+      thin_product(transpose_a, transpose_b, m, n, k, a, a_row, b, b_row, add, c, c_row);
+    return;
+  }
   const OneThread one_thread;
   call(transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, rows, columns, inner, a, row_a,
        b, row_b, beta, c, row_c);
@@ -114,26 +149,28 @@ void gemm_part(bool transpose_a, bool transpose_b, Index m, Index n, Index k, co
 
 template <class T>
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T beta, T* c) {
-  const Index a_row = transpose_a ? m : k, b_row = transpose_b ? k : n;
   for (const Index size : {m, n, k}) blas_size(size);
-  // Our own product adds in the same order whatever it is given at a time, and a whole copies its operands once.
-  const bool ours = k > 0 && product_enabled() && product_suits(m, n);
-  const bool alone = num_threads() == 1 || detail::inside_parallel();
-  const Tiles tiles = ours && alone ? Tiles() : Tiles(m, n, k);
-  parallel_for(tiles.rows * tiles.columns, 1, [&](Index first, Index last) {
-    for (Index i = first; i < last; ++i) {
-      const Index r = i / tiles.columns, q = i % tiles.columns;
-      const Index top = Tiles::start(m, tiles.rows, r), bottom = Tiles::start(m, tiles.rows, r + 1);
-      const Index left = Tiles::start(n, tiles.columns, q), right = Tiles::start(n, tiles.columns, q + 1);
-      const T *part_a = a + (transpose_a ? top : top * a_row), *part_b = b + (transpose_b ? left * b_row : left);
-      const Index height = bottom - top, width = right - left;
-      if (!ours)
-        gemm_part(transpose_a, transpose_b, height, width, k, part_a, a_row, part_b, b_row, beta, c + top * n + left, n);
-      else if (height > 0 && width > 0)
-        multiply_and_add(product<T>, transpose_a, transpose_b, height, width, k, part_a, a_row, part_b, b_row, beta,
-                         c + top * n + left, n);
-    }
+  if (is_ours(m, n, k)) {
+    scale_rows(beta, c, n, m, n);
+    return our_product(transpose_a, transpose_b, m, n, k, a, b, beta == T(0) ? Addend<T>{} : Addend<T>{c, n}, c);
+  }
+  const Index a_row = transpose_a ? m : k, b_row = transpose_b ? k : n;
+  for_each_tile(Tiles(m, n, k), m, n, [&](const Tile& t) {
+    gemm_part(transpose_a, transpose_b, t.rows, t.columns, k, a + (transpose_a ? t.top : t.top * a_row), a_row,
+              b + (transpose_b ? t.left * b_row : t.left), b_row, beta, c + t.top * n + t.left, n);
   });
+}
+
+template <class T>
+void gemm_with_row(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, const T* row,
+                   T* c) {
+  for (const Index size : {m, n, k}) blas_size(size);
+  if (is_ours(m, n, k)) return our_product(transpose_a, transpose_b, m, n, k, a, b, Addend<T>{row, 0}, c);
+  // BLAS adds to what is there.
+  parallel_for(m, std::max<Index>(1, elementwise_grain / std::max<Index>(n, 1)), [&](Index first, Index last) {
+    for (Index i = first; i < last; ++i) std::copy(row, row + n, c + i * n);
+  });
+  gemm(transpose_a, transpose_b, m, n, k, a, b, T(1), c);
 }
 
 template <class T>
@@ -168,6 +205,7 @@ std::string blas_description() {
 
 #define GRADUS_INSTANTIATE(T)                                                                          \
   template void gemm(bool, bool, Index, Index, Index, const T*, const T*, T, T*);                      \
+  template void gemm_with_row(bool, bool, Index, Index, Index, const T*, const T*, const T*, T*);       \
   template void gemm_part(bool, bool, Index, Index, Index, const T*, Index, const T*, Index, T, T*, Index); \
   template void gemm_batched(bool, bool, Index, Index, Index, Index, const T*, Index, const T*, Index, T*);
 GRADUS_INSTANTIATE(float)

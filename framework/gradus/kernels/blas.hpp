@@ -14,7 +14,12 @@ namespace gradus::kernels {
 template <class T>
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, T beta, T* c);
 
-/// The same for parts of larger matrices, with the distance from one row to the next of each as it lies in memory; and
+/// c = op(a) op(b), and `row`, n numbers, added to each of its rows. c need not be initialised.
+template <class T>
+void gemm_with_row(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, const T* b, const T* row,
+                   T* c);
+
+/// As gemm, for parts of larger matrices, with the distance from one row to the next of each as it lies in memory; and
 /// for parts of larger work: on the calling thread.
 template <class T>
 void gemm_part(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b,

@@ -69,7 +69,7 @@ struct Left {
 
 // A tile of c, of whose panels the first `columns` columns exist.
 template <class T, class LeftRows, int panels, int rows>
-void tile(Index k, Left<T> a, const T* b, bool add, T* c, Index c_row, Index columns) {
+void tile(Index k, Left<T> a, const T* b, Addend<T> addend, T* c, Index c_row, Index columns) {
   using V = Batch<T>;
   for (int r = 0; r < rows; ++r) __builtin_prefetch(c + r * c_row, 1);
   TileSums<T, rows, panels> sums;
@@ -84,10 +84,12 @@ void tile(Index k, Left<T> a, const T* b, bool add, T* c, Index c_row, Index col
     for (int v = 0; v < panels; ++v) {
       const int count = int(std::clamp<Index>(columns - v * V::size, 0, V::size));
       T* to = c + r * c_row + v * V::size;
-      if (count == V::size)
-        (add ? V::load(to) + sums[r][v] : sums[r][v]).store(to);
-      else
-        (add ? V::load_partial(to, count) + sums[r][v] : sums[r][v]).store_partial(to, count);
+      V sum = sums[r][v];
+      if (addend.data != nullptr) {
+        const T* from = addend.data + r * addend.row + v * V::size;
+        sum = (count == V::size ? V::load(from) : V::load_partial(from, count)) + sum;
+      }
+      count == V::size ? sum.store(to) : sum.store_partial(to, count);
     }
 }
 
@@ -148,7 +150,7 @@ bool product_suits(Index m, Index n) { return m >= 8 && n >= Batch<float>::size;
 
 template <class T>
 void product(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b,
-             Index b_row, bool add, T* c, Index c_row) {
+             Index b_row, Addend<T> addend, T* c, Index c_row) {
   const Index depths = divide_up(k, depth), bands = divide_up(m, block_rows), most_k = divide_up(k, depths);
   const PackedRows<T> packed(transpose_a, most_k);
   const bool lies = in_place<T>(transpose_a, n, a_row);
@@ -170,9 +172,13 @@ void product(bool transpose_a, bool transpose_b, Index m, Index n, Index k, cons
             const Index i = parts.first(t), panels = std::min<Index>(most_panels, blocks_of<T>(columns - j));
             const Left<T> part =
                 lies ? Left<T>{part_of_a(i), a_row} : Left<T>{packed_a.data() + t * packed.tile_size, packed.step};
+            T* to = c + (top + i) * c_row + left + j;
+            const Addend<T> added = d > 0                     ? Addend<T>{to, c_row}
+                                    : addend.data != nullptr ? Addend<T>{addend.data + (top + i) * addend.row + left + j,
+                                                                          addend.row}
+                                                              : Addend<T>{};
             tiles<T>[!transpose_a][std::size_t(panels - 1)][std::size_t(parts.height(t) - 1)](
-                inner, part, packed_b.data() + j * inner, add || d > 0, c + (top + i) * c_row + left + j, c_row,
-                columns - j);
+                inner, part, packed_b.data() + j * inner, added, to, c_row, columns - j);
           }
       }
     }
@@ -184,7 +190,7 @@ void product(bool transpose_a, bool transpose_b, Index m, Index n, Index k, cons
 bool product_suits(Index, Index) { return false; }
 
 template <class T>
-void product(bool, bool, Index, Index, Index, const T*, Index, const T*, Index, bool, T*, Index) {
+void product(bool, bool, Index, Index, Index, const T*, Index, const T*, Index, Addend<T>, T*, Index) {
   fail("product", "there is none for this machine's vectors");
 }
 
@@ -195,8 +201,9 @@ bool product_enabled() {
   return enabled;
 }
 
-template void product(bool, bool, Index, Index, Index, const float*, Index, const float*, Index, bool, float*, Index);
-template void product(bool, bool, Index, Index, Index, const double*, Index, const double*, Index, bool, double*,
+template void product(bool, bool, Index, Index, Index, const float*, Index, const float*, Index, Addend<float>, float*,
                       Index);
+template void product(bool, bool, Index, Index, Index, const double*, Index, const double*, Index, Addend<double>,
+                      double*, Index);
 
 }  // namespace gradus::kernels

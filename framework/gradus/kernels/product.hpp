@@ -12,11 +12,19 @@ bool product_suits(Index m, Index n);
 /// is read once.
 bool product_enabled();
 
-/// c = op(a) op(b), or c += op(a) op(b) with `add`, on the calling thread. op(a) is (m, k), op(b) is (k, n), c is (m,
-/// n); a_row, b_row and c_row are the distances between rows in memory. T is float or double; no size is 0. The order
-/// in which an element's k products are added depends on k alone.
+/// What is added to a product: (m, n), its rows `row` apart; 0 adds the same row to all. Nothing, without data.
+template <class T>
+struct Addend {
+  const T* data = nullptr;
+  Index row = 0;
+};
+
+/// c = op(a) op(b) + addend, on the calling thread. op(a) is (m, k), op(b) is (k, n), c is (m, n); a_row, b_row and c_row
+/// are the distances between rows in memory. The addend is c itself, with its rows, or overlaps nothing. T is float or
+/// double; no size is 0. The order in which an element's k products are added depends on k alone; what is added to them
+/// comes last to the sum over the first of them, of at most 256.
 template <class T>
 void product(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const T* a, Index a_row, const T* b,
-             Index b_row, bool add, T* c, Index c_row);
+             Index b_row, Addend<T> addend, T* c, Index c_row);
 
 }  // namespace gradus::kernels
