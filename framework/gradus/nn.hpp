@@ -14,6 +14,7 @@
 #include "gradus/nn/graph.hpp"
 #include "gradus/nn/group_norm.hpp"
 #include "gradus/nn/init.hpp"
+#include "gradus/nn/laplacian.hpp"
 #include "gradus/nn/layer_norm.hpp"
 #include "gradus/nn/linear.hpp"
 #include "gradus/nn/loss.hpp"

@@ -269,15 +269,11 @@ Tensor product_of_sines(const Tensor& points) {
 void pinn(Benchmark& benchmark, DType dtype) {
   nn::Sequential net = tanh_mlp({2, 64, 64, 64, 1}, dtype);
   optim::Adam optimizer{net.parameters(), {.lr = 1e-3}};
-  Tensor x = rand({4096, 2}, {.dtype = dtype});
+  const Tensor x = rand({4096, 2}, {.dtype = dtype});
   const Tensor f = product_of_sines(x) * (-2 * std::numbers::pi * std::numbers::pi);
-  x.requires_grad_();
   train(benchmark, optimizer, [&] {
-    const Tensor slope = grad(net(x).sum(), x, {.create_graph = true});
-    Tensor r = -f;
-    for (const Index axis : {0, 1})
-      r = r + grad(slope.slice(1, axis, axis + 1).sum(), x, {.create_graph = true}).slice(1, axis, axis + 1);
-    return r.square().mean();
+    const auto u = autograd::laplacian([&](const Tensor& points) { return net(points); }, x);
+    return (u.laplacian - f).square().mean();
   });
 }
 

@@ -29,6 +29,10 @@ void observe(const char* operation, const Tensor& value, const Inputs& inputs) {
   for (Observer* o = observers; o != nullptr; o = o->next_) o->ran(operation, value, inputs, rules_running > 0);
 }
 
+void observe_activation(const activations::Function& f, const Tensor& x, const Tensor& y) {
+  for (Observer* o = observers; o != nullptr; o = o->next_) o->activated(f, x, y);
+}
+
 void observe_gradient(const Node& node, const Tensor& gradient) {
   for (Observer* o = observers; o != nullptr; o = o->next_) o->arrives(node, gradient);
 }

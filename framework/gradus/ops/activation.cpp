@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "gradus/activations/builtin.hpp"
+#include "gradus/autograd/observer.hpp"
 #include "gradus/autograd/record.hpp"
 #include "gradus/core/format.hpp"
 #include "gradus/core/parallel.hpp"
@@ -204,19 +205,23 @@ Tensor activate(const Function& f, const Tensor& x) {
       f.evaluate(0, x.data<T>() + first, value.data<T>() + first, last - first);
     });
   });
-  return record(name, std::move(value), {x}, saves(x, Derivatives{}),
-                [f](const Tensor& g, const Tensor& v, Derivatives& known, const Step& step) {
-                  if (!is_recording()) return fused_gradients(f, 0, g, v, {}, {}, known, step);
-                  return Grads{scaled_derivative(f, 1, v, g, {}, known)};
-                });
+  value = record(name, std::move(value), {x}, saves(x, Derivatives{}),
+                 [f](const Tensor& g, const Tensor& v, Derivatives& known, const Step& step) {
+                   if (!is_recording()) return fused_gradients(f, 0, g, v, {}, {}, known, step);
+                   return Grads{scaled_derivative(f, 1, v, g, {}, known)};
+                 });
+  if (autograd::observers != nullptr) [[unlikely]]
+    autograd::observe_activation(f, x, value);
+  return value;
 }
 
-Tensor activation_gradient(const Function& f, const Tensor& x, const Tensor& g) {
+Tensor activation_gradient(const Function& f, const Tensor& x, const Tensor& g, int order) {
   check_floating("activation_gradient", x);
   check_same_dtype("activation_gradient", x, g);
   if (x.shape() != g.shape()) failf("activation_gradient", "x has shape {} and the gradient {}", x.shape(), g.shape());
+  if (order < 1 || order > 3) failf("activation_gradient", "the order is {}; it can be 1, 2 or 3", order);
   Derivatives known;
-  return scaled_derivative(f, 1, x, g, {}, known);
+  return scaled_derivative(f, order, x, g, {}, known);
 }
 
 Tensor relu(const Tensor& x) { return activate(shared<activations::ReLU>(), x); }

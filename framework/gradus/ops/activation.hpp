@@ -13,9 +13,9 @@ namespace gradus {
 /// them, and asking for more throws.
 Tensor activate(const activations::Function& f, const Tensor& x);
 
-/// g f'(x), elementwise, for g of x's shape: what `activate` gives back for the gradient g of its result.
-/// Differentiable.
-Tensor activation_gradient(const activations::Function& f, const Tensor& x, const Tensor& g);
+/// g f^(order)(x), elementwise, for g of x's shape and an order of 1, 2 or 3: with order 1 what `activate` gives back
+/// for the gradient g of its result. Differentiable as far as f gives derivatives.
+Tensor activation_gradient(const activations::Function& f, const Tensor& x, const Tensor& g, int order = 1);
 
 /// activate for any struct with `f` and `df` (and `d2f`, `d3f`): templates that take SIMD batches. See
 /// gradus/activations/function.hpp.
