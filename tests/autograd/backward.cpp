@@ -193,6 +193,19 @@ TEST_CASE("products add their gradients to those of other uses") {
     CHECK(allclose(plain[i], recorded[i].detach(), {.rtol = 1e-13, .atol = 0}));
 }
 
+TEST_CASE("slices add their gradients to those of other uses") {
+  Generator generator(6);
+  const Tensor x = randn({5, 4, 3}, {.dtype = float64, .requires_grad = true, .generator = &generator});
+  const auto total = [&] {
+    Tensor sum = square(x).sum();
+    for (Index t = 0; t < 5; ++t) sum = sum + double(t) * square(x[t]).sum();
+    for (Index j = 0; j < 3; ++j) sum = sum + pow(x.slice(2, j, 3), 3.0).sum();
+    return sum + square(x.slice(1, 0, 4, 2)).sum();
+  };
+  const Tensor plain = grad(total(), x), recorded = grad(total(), x, {.create_graph = true});
+  CHECK(allclose(plain, recorded.detach(), {.rtol = 1e-13, .atol = 1e-13}));
+}
+
 TEST_CASE("accumulation goes on after a recorded backward") {
   const Tensor x = leaf(3);
   (x * x * x).backward({.create_graph = true});

@@ -80,6 +80,11 @@ TEST_CASE_TEMPLATE("slices out and in", T, float, double, std::int64_t) {
       for (const T value : back) touched += value != T(-1);
       CHECK(ok);
       CHECK(touched == part.size());
+      // Twice the same where it went, and the others left alone.
+      std::vector<T> twice = back;
+      kernels::add_slice(part.data(), twice.data(), outer, n, inner, start, step, count);
+      for (std::size_t i = 0; i < twice.size(); ++i) ok = ok && twice[i] == (back[i] == T(-1) ? T(-1) : 2 * back[i]);
+      CHECK(ok);
     }
 }
 

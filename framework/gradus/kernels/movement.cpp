@@ -117,6 +117,18 @@ void put_slice(const T* x, T* out, Index outer, Index n, Index inner, Index star
   });
 }
 
+template <class T>
+void add_slice(const T* x, T* out, Index outer, Index n, Index inner, Index start, Index step, Index count) {
+  parallel_for(outer, rows_worth_a_thread(count * inner), [&](Index first, Index last) {
+    for (Index o = first; o < last; ++o)
+      for (Index j = 0; j < count; ++j) {
+        const T* from = x + (o * count + j) * inner;
+        T* to = out + (o * n + start + j * step) * inner;
+        for (Index i = 0; i < inner; ++i) to[i] = wrapping_add(to[i], from[i]);
+      }
+  });
+}
+
 template <class T> void expand(const T* x, const Shape& from, T* out, const Shape& to) {
   if (to.numel() == 0) return;
   const BroadcastPlan<1> plan(to, {&from});
@@ -211,15 +223,16 @@ template <class T> void triangle(const T* x, T* out, Index batch, Index rows, In
   });
 }
 
-#define GRADUS_INSTANTIATE(T)                                                                              \
-  template void permute(const T*, const Shape&, std::span<const std::size_t>, T*);                         \
-  template void take_slice(const T*, T*, Index, Index, Index, Index, Index, Index);                        \
-  template void put_slice(const T*, T*, Index, Index, Index, Index, Index, Index);                         \
-  template void expand(const T*, const Shape&, T*, const Shape&);                                          \
-  template void index_select(const T*, const std::int64_t*, T*, Index, Index, Index, Index);               \
-  template void index_add(const T*, const std::int64_t*, T*, Index, Index, Index, Index);                  \
-  template void gather(const T*, const std::int64_t*, T*, Index, Index, Index, Index);                     \
-  template void scatter_add(const T*, const std::int64_t*, T*, Index, Index, Index, Index);                \
+#define GRADUS_INSTANTIATE(T)                                                                \
+  template void permute(const T*, const Shape&, std::span<const std::size_t>, T*);           \
+  template void take_slice(const T*, T*, Index, Index, Index, Index, Index, Index);          \
+  template void put_slice(const T*, T*, Index, Index, Index, Index, Index, Index);           \
+  template void add_slice(const T*, T*, Index, Index, Index, Index, Index, Index);           \
+  template void expand(const T*, const Shape&, T*, const Shape&);                            \
+  template void index_select(const T*, const std::int64_t*, T*, Index, Index, Index, Index); \
+  template void index_add(const T*, const std::int64_t*, T*, Index, Index, Index, Index);    \
+  template void gather(const T*, const std::int64_t*, T*, Index, Index, Index, Index);       \
+  template void scatter_add(const T*, const std::int64_t*, T*, Index, Index, Index, Index);  \
   template void triangle(const T*, T*, Index, Index, Index, Index, bool);
 GRADUS_INSTANTIATE(float)
 GRADUS_INSTANTIATE(double)

@@ -15,6 +15,9 @@ void take_slice(const T* x, T* out, Index outer, Index n, Index inner, Index sta
 /// The reverse: out[o, start + j * step, i] = x[o, j, i]; the other elements of out are left alone.
 template <class T>
 void put_slice(const T* x, T* out, Index outer, Index n, Index inner, Index start, Index step, Index count);
+/// The same with +=.
+template <class T>
+void add_slice(const T* x, T* out, Index outer, Index n, Index inner, Index start, Index step, Index count);
 
 /// out = x broadcast to `to`.
 template <class T> void expand(const T* x, const Shape& from, T* out, const Shape& to);

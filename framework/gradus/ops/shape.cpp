@@ -43,9 +43,17 @@ Tensor take(const char* operation, const Tensor& x, std::size_t axis, Index star
   dispatch(x.dtype(), [&]<class T> {
     kernels::take_slice(x.data<T>(), value.data<T>(), from.outer, from.n, from.inner, start, step, count);
   });
-  return record(operation, std::move(value), {x}, [operation, whole = x.shape(), axis, start, step](const Tensor& g) {
-    return Grads{put(operation, g, whole, axis, start, step)};
-  });
+  return record(operation, std::move(value), {x},
+                [operation, whole = x.shape(), axis, start, step](const Tensor& g, const Step& backward) {
+                  const Tensor* sum = backward.sum(0);
+                  if (sum == nullptr) return Grads{put(operation, g, whole, axis, start, step)};
+                  const Middle to(whole, axis);
+                  dispatch(g.dtype(), [&]<class T> {
+                    kernels::add_slice(g.data<T>(), sum->data<T>(), to.outer, to.n, to.inner, start, step,
+                                       g.shape()[axis]);
+                  });
+                  return Grads(1);
+                });
 }
 
 // Taking a tensor apart into n parts, an operation of several results. If each part sent its gradient to x on its own, as take does,
