@@ -68,3 +68,62 @@ TEST_CASE("the mean of log|1 + lambda| over a circle inside the unit disk is 0")
   CHECK(residual_geometric_gain(activations::activation("gelu")) == 1);
   CHECK(thrown([] { residual_geometric_gain(activations::activation("selu")); }).find("must not exceed 1") != std::string::npos);
 }
+
+TEST_CASE("the identity path under sums N(0, 1): the numbers of the chapter on ELU") {
+  const auto elu = activations::activation("elu"), relu = activations::activation("relu");
+  CHECK(identity_path_gain(elu, 10) == doctest::Approx(0.13311).epsilon(1e-4));
+  CHECK(identity_path_gain(elu, 50) == doctest::Approx(4.179e-5).epsilon(2e-4));
+  CHECK(identity_path_gain(elu, 100) == doctest::Approx(1.746e-9).epsilon(5e-4));
+  CHECK(identity_path_gain(relu, 10) == doctest::Approx(0.03125).epsilon(1e-13));
+  CHECK(identity_path_gain(relu, 50) == doctest::Approx(std::exp2(-25)).epsilon(1e-12));
+  CHECK(identity_path_gain(activations::activation("identity"), 100) == 1);
+  CHECK(identity_path_gain(elu, 0) == 1);
+  // All sums are positive.
+  CHECK(identity_path_gain(relu, 50, {.mean = 30}) == doctest::Approx(1).epsilon(1e-12));
+  // E f'^2 of ELU: 1/2 + e^2 Phi(-2).
+  CHECK(identity_path_gain(elu, 2) == doctest::Approx(0.5 + std::exp(2) * 0.5 * std::erfc(std::numbers::sqrt2)).epsilon(1e-13));
+  CHECK(thrown([&] { identity_path_gain(elu, -1); }).find("must not be negative") != std::string::npos);
+}
+
+TEST_CASE("sums that drift: relu is a random walk pushed back to 0") {
+  const PostActivationStream walk = post_activation_stream(activations::activation("relu"), 54);
+  REQUIRE(walk.mean.size() == 55);
+  REQUIRE(walk.negative.size() == 54);
+  const auto u = [](int k) {
+    double value = 1;
+    for (int i = 1; i <= k; ++i) value *= (i - 0.5) / i;
+    return value;
+  };
+  for (const int k : {0, 1, 2, 9, 27, 54}) {
+    CAPTURE(k);
+    CHECK(walk.identity_gain[std::size_t(k)] == doctest::Approx(k == 0 ? 1 : u(k) / 2 + u(k + 1)).epsilon(1e-12));
+    // E x_k is the sum of E max(0, b_1 + ... + b_i) / i (Spitzer 1956), here with k + 1 steps.
+    double mean = 0;
+    for (int i = 1; i <= k + 1; ++i) mean += std::sqrt(i / (2 * std::numbers::pi)) / i;
+    CHECK(walk.mean[std::size_t(k)] == doctest::Approx(mean).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("sums that drift: identity, tanh and elu") {
+  const PostActivationStream linear = post_activation_stream(activations::activation("identity"), 12);
+  CHECK(linear.second[12] == doctest::Approx(13).epsilon(1e-12));
+  CHECK(linear.identity_gain[12] == doctest::Approx(1).epsilon(1e-12));
+  CHECK(linear.negative[11] == doctest::Approx(0.5).epsilon(1e-12));
+  for (const char* name : {"elu", "hard_swish"}) {
+    CAPTURE(std::string(name));
+    const auto f = activations::activation(name);
+    const PostActivationStream stream = post_activation_stream(f, 3);
+    CHECK(stream.mean[0] == doctest::Approx(gaussian_moments(f).mean).epsilon(1e-12));
+    CHECK(stream.second[0] == doctest::Approx(gaussian_moments(f).second).epsilon(1e-12));
+    // The first block: an integral over the start of an integral over the sum.
+    const double gain =
+        gaussian_expectation([&](double b) { return gaussian_moments(f, {.mean = f(b)}).slope_second; }, {}, f.traits().kinks);
+    CHECK(stream.identity_gain[1] == doctest::Approx(gain).epsilon(1e-11));
+  }
+}
+
+TEST_CASE("sums that drift: misuse") {
+  const auto elu = activations::activation("elu"), selu = activations::activation("selu");
+  CHECK(thrown([&] { post_activation_stream(elu, -1); }).find("must not be negative") != std::string::npos);
+  CHECK(thrown([&] { post_activation_stream(selu, 150); }).find("faster than a random walk") != std::string::npos);
+}

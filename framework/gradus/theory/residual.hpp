@@ -4,6 +4,7 @@
 
 #include "gradus/activations/function.hpp"
 #include "gradus/theory/mean_field.hpp"
+#include "gradus/theory/moments.hpp"
 
 namespace gradus::theory {
 
@@ -32,5 +33,25 @@ ResidualStack pre_norm_stack(const activations::Function& f, int blocks, const R
 /// (W_2 turned has the same law as W_2), and the mean of log|1 + lambda| over a circle inside the unit disk is 0 (log|1 + z| is harmonic
 /// there). So it is 1, whatever f: volumes are kept although the mean square grows. Throws for r > 1, where the law of the radii matters.
 double residual_geometric_gain(const activations::Function& f, const ResidualOptions& options = {});
+
+/// What the identity path alone of blocks y = f(x + F(x)), with the activation behind the sum, makes of a gradient's root mean square: it
+/// multiplies by f' of every sum, and if these are independent N(mean, variance) the gain is (E f'^2)^(blocks / 2). Blocks y = x + F(x)
+/// have 1. Throws as gaussian_moments, and for a negative number of blocks.
+double identity_path_gain(const activations::Function& f, int blocks, const GaussianOptions& sums = {});
+
+/// Of blocks x <- f(x + b) whose branches end with batch normalisation, so that b ~ N(0, 1), independent of x and of each other; x starts
+/// as f(b). Entry k is behind k blocks.
+struct PostActivationStream {
+  std::vector<double> mean;           ///< E x
+  std::vector<double> second;         ///< E x^2
+  std::vector<double> negative;       ///< the chance that sum k + 1 is negative, for k = 0, ..., blocks - 1
+  std::vector<double> identity_gain;  ///< E of the product of f'^2 over the first k sums: a mean square
+};
+
+/// By Gauss-Legendre rules on the sums, whose law is smooth: twelve digits. For relu x is a random walk that is pushed back to 0, and the
+/// identity gain is the chance that the walk never goes below 0, (u_k / 2) + u_(k+1) with u_k = binomial(2k, k) / 4^k (Sparre Andersen
+/// 1953): it falls like 1 / sqrt k, not like 2^-k. Throws for a negative number of blocks, without f', and where the stream grows faster
+/// than a random walk (selu).
+PostActivationStream post_activation_stream(const activations::Function& f, int blocks);
 
 }  // namespace gradus::theory
