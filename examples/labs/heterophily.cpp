@@ -401,6 +401,8 @@ std::string real_graphs(lab::Run& run, lab::Claim& e8) {
                  name == "relu" ? std::string() : fmt::format("{:+.2f} to {:+.2f}", d.lower, d.upper)});
       if (name == "relu") continue;
       any = true;
+      e8.report(fmt::format("{} ({}), {} minus relu: accuracy, points (± half of the 95 % interval)", source.name, kind, name), d.center,
+                (d.upper - d.lower) / 2);
       panel.interval(fmt::format("{}, {}: {}", source.name, kind, name), d, {.like = name});
       if (name == "gelu") continue;
       sentence += fmt::format(" {} {} {} {:+.1f} ({:+.1f} to {:+.1f}{});", source.name, kind, name, d.center, d.lower, d.upper,
