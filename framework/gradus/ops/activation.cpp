@@ -25,8 +25,10 @@ namespace {
 // The smallest number of elements worth a second thread.
 constexpr Index grain = 8192;
 
-// As many numbers as are worked on in one go, so that what is computed on the way stays in the first cache.
-constexpr Index block = 1024;
+// As many numbers as are worked on in one go, so that what is computed on the way stays in the first cache. Larger blocks
+// get in the way there of what is read beside them.
+template <class T>
+constexpr Index block = 512 / sizeof(T);
 
 // Derivatives f^(1), f^(2), f^(3) at the elements of an x. All the operations that a recorded backward pass makes of one
 // activation want them again and again.
@@ -143,9 +145,9 @@ Grads fused_gradients(const Function& f, int order, const Tensor& g, const Tenso
     parallel_for(x.numel(), grain, [&](Index first, Index last) {
       if (!a.defined() && !slope.defined() && !dx.adds())
         return f.product(order + 1, at<T>(x, first), at<T>(g, first), dx.array().data<T>() + first, last - first);
-      alignas(64) T slopes[block];
-      for (Index i = first; i < last; i += block) {
-        const Index n = std::min(block, last - i);
+      alignas(64) T slopes[block<T>];
+      for (Index i = first; i < last; i += block<T>) {
+        const Index n = std::min(block<T>, last - i);
         const T *pg = at<T>(g, i), *pa = at<T>(a, i), *pb = at<T>(b, i);
         if (dx.wanted() && !slope.defined()) {
           f.product(order + 1, at<T>(x, i), pg, slopes, n);
