@@ -4,6 +4,7 @@
 // is (blocks, rows, columns, lanes). Channels that are missing in the last block are zeros.
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <utility>
 
 #include "gradus/core/allocator.hpp"
@@ -134,20 +135,33 @@ void store(const typename Register<T>::type& v, T* to, Index count) {
   count >= lanes<T> ? batch.store(to) : batch.store_partial(to, int(count));
 }
 
+// Asks for the line of the cache `distance` numbers further on, which need not be in the array: the hardware does not
+// foresee reads from, or writes to, as many planes as there are lanes. At distances of 4 KiB the planes' lines would
+// push each other out of the first cache.
+template <class T>
+bool worth_fetching(Index plane) {
+  return plane * Index(sizeof(T)) % 4096 != 0;
+}
+template <bool to_write, class T>
+void fetch(const T* from, Index distance) {
+  const auto place = reinterpret_cast<std::uintptr_t>(from) + std::uintptr_t(distance) * sizeof(T);
+  __builtin_prefetch(reinterpret_cast<const void*>(place), to_write, 2);
+}
+
 }  // namespace detail
 
 /// out[i step + c] = in[c plane + i] for i < count and c < channels, 0 for the other c < lanes. Channels beyond `lanes`
-/// are left for the next call; what that will read is fetched already, since the hardware does not foresee reads from
-/// so many places.
+/// are left for the next call. What that, or the first one of the image behind, will read is fetched already.
 template <class T>
 void planes_to_lanes(const T* in, Index plane, Index channels, Index count, T* out, Index step = lanes<T>) {
   using V = simd::Batch<T>;
   static constexpr T zeros[lanes<T>] = {};
+  const bool ahead = detail::worth_fetching<T>(plane);
   const auto square = [&](Index i, Index width, auto&& load) {
     detail::transpose<T>(
         [&](int c) {
           const T* const from = c < channels ? in + c * plane + i : zeros;
-          if (channels > lanes<T>) __builtin_prefetch(from + lanes<T> * plane, 0, 2);
+          if (ahead && c < channels) detail::fetch<false>(from, std::min(channels, lanes<T>) * plane);
           return detail::to_register(load(from));
         },
         [&](int j, const auto& v) {
@@ -159,15 +173,20 @@ void planes_to_lanes(const T* in, Index plane, Index channels, Index count, T* o
   if (i < count) square(i, count - i, [n = int(count - i)](const T* from) { return V::load_partial(from, n); });
 }
 
-/// The reverse: out[c plane + i] = in[i lanes + c] for i < count and c < channels <= lanes.
+/// The reverse: out[c plane + i] = in[i lanes + c] for i < count and c < channels <= lanes. Where the next ones will be
+/// written is fetched.
 template <class T>
 void lanes_to_planes(const T* in, Index count, T* out, Index plane, Index channels) {
   using V = simd::Batch<T>;
+  const bool ahead = detail::worth_fetching<T>(plane);
   const auto square = [&](Index i, Index width) {
     detail::transpose<T>(
         [&](int j) { return detail::to_register(V::load(in + (i + std::min<Index>(j, width - 1)) * lanes<T>)); },
         [&](int c, const auto& v) {
-          if (c < channels) detail::store<T>(v, out + c * plane + i, width);
+          if (c >= channels) return;
+          T* const to = out + c * plane + i;
+          if (ahead) detail::fetch<true>(to, channels * plane);
+          detail::store<T>(v, to, width);
         });
   };
   Index i = 0;
