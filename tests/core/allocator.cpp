@@ -75,6 +75,36 @@ TEST_CASE("what is given back is handed out again") {
   CHECK(memory::stats().cached == 0);
 }
 
+TEST_CASE("medium blocks go back to the system when their neighbours do") {
+  memory::empty_cache();
+  const std::size_t before = memory::stats().in_use, bytes = 300'000;
+  std::vector<Block> blocks;
+  for (int i = 0; i < 100; ++i) blocks.push_back(filled(bytes, static_cast<unsigned char>(i)));
+  for (int i = 0; i < 100; ++i)
+    if (i != 50) memory::release(blocks[std::size_t(i)].data, bytes);
+  memory::empty_cache();
+  CHECK(memory::stats().cached <= std::size_t{9} << 20);  // around the one that is left
+  CHECK(intact(blocks[50], 50));
+  for (int i = 0; i < 100; ++i)
+    if (i != 50) blocks[std::size_t(i)] = filled(bytes, static_cast<unsigned char>(i));
+  for (int i = 0; i < 100; ++i) {
+    CHECK(intact(blocks[std::size_t(i)], static_cast<unsigned char>(i)));
+    memory::release(blocks[std::size_t(i)].data, bytes);
+  }
+  memory::empty_cache();
+  CHECK(memory::stats().cached == 0);
+  CHECK(memory::stats().in_use == before);
+}
+
+TEST_CASE("a header in front of a power of two costs no more than itself") {
+  for (std::size_t power = 64; power <= (std::size_t{8} << 20); power *= 2) {
+    const std::size_t before = memory::stats().in_use;
+    void* block = memory::allocate(power + 64);
+    CHECK(memory::stats().in_use == before + power + 64);
+    memory::release(block, power + 64);
+  }
+}
+
 TEST_CASE("the peak is remembered") {
   memory::reset_peak();
   const std::size_t before = memory::stats().peak_in_use;

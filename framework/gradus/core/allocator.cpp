@@ -9,6 +9,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <new>
@@ -21,8 +22,12 @@ namespace gradus::memory {
 namespace {
 
 constexpr std::size_t alignment = 64;
-constexpr std::size_t small_limit = 64 * 1024;
+constexpr std::size_t small_limit = 64 * 1024 + alignment;
 constexpr std::size_t huge_page = 2 * 1024 * 1024;
+// Blocks above small_limit and below a huge page are cut from pieces of a few of those: each page costs a fault when it is
+// first touched. With room for the header of each block.
+constexpr std::size_t medium_limit = huge_page - 1;
+constexpr std::size_t piece_size = 4 * huge_page + 8 * 1024;
 
 [[noreturn]] void out_of_memory(std::size_t bytes) {
   failf("allocate", "out of memory: {} bytes ({:.3g} GiB) were asked for", bytes, double(bytes) / (1 << 30));
@@ -42,20 +47,22 @@ void* from_system(std::size_t bytes) {
   return block;
 }
 
-// Sizes are rounded up to the next of four steps per power of two: at most a quarter is lost, an eighth on average.
+// What blocks hold besides a line of the cache, for the header in front of a tensor's numbers, which are often a power of
+// two: rounded up to the next of four steps per power of two. At most a quarter is lost, an eighth on average.
 std::size_t rounded(std::size_t bytes) {
-  if (bytes <= 2 * alignment) return (std::max<std::size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
-  const std::size_t step = std::max(std::bit_floor(bytes - 1) / 4, alignment);
-  return (bytes + step - 1) / step * step;
+  if (bytes <= alignment) return alignment;
+  const std::size_t content = bytes - alignment, step = std::max(std::bit_floor(content - 1) / 4, alignment);
+  return (content + step - 1) / step * step + alignment;
 }
 
 constexpr int small_classes = 40;
 
-// The class of a rounded small size: 64, 128, 192, 256, 320, ..., 64 KiB.
+// The class of a rounded small size: a line of the cache and 0, 64, 128, 192, 256, 320, ..., 64 KiB.
 int class_of(std::size_t size) {
-  if (size <= 256) return int(size / 64) - 1;
-  const int power = std::bit_width(size - 1) - 1;  // size lies in (2^power, 2^(power+1)]
-  return 4 + (power - 8) * 4 + int((size - (std::size_t{1} << power)) / ((std::size_t{1} << power) / 4)) - 1;
+  const std::size_t content = size - alignment;
+  if (content <= 256) return int(content / 64);
+  const int power = std::bit_width(content - 1) - 1;  // content lies in (2^power, 2^(power+1)]
+  return 5 + (power - 8) * 4 + int((content - (std::size_t{1} << power)) / ((std::size_t{1} << power) / 4)) - 1;
 }
 
 struct FreeBlock {
@@ -84,6 +91,12 @@ struct Shared {
   std::mutex mutex;
   std::array<FreeList, small_classes> small;
   std::map<std::size_t, std::vector<void*>> large;  // by rounded size
+  struct Piece {
+    std::size_t cut = 0;   // bytes that were handed out, from its beginning
+    std::size_t idle = 0;  // of them, what free_large has found in `large`
+  };
+  std::map<void*, Piece> pieces;                     // of which medium blocks are, by address
+  void* last_piece = nullptr;                        // from which blocks are cut
   std::byte* chunk = nullptr;                        // small blocks are cut from chunks
   std::size_t chunk_left = 0;
   std::size_t large_cached = 0;
@@ -97,11 +110,46 @@ struct Shared {
     for (const auto* count : thread_in_use) total += count->load(std::memory_order_relaxed);
     return std::size_t(std::max<std::int64_t>(total, 0));
   }
+  Piece& piece_of(void* block) { return std::prev(pieces.upper_bound(block))->second; }
+  // Medium blocks go when all of their piece are there.
   void free_large() {
+    for (auto& [address, piece] : pieces) piece.idle = 0;
     for (auto& [size, blocks] : large)
-      for (void* block : blocks) std::free(block);
-    large.clear();
-    large_cached = 0;
+      for (void* block : blocks) {
+        if (size <= medium_limit) piece_of(block).idle += size;
+      }
+    for (auto& [size, blocks] : large) {
+      const auto kept = std::partition(blocks.begin(), blocks.end(), [&, bytes = size](void* block) {
+        if (bytes > medium_limit) return false;
+        const Piece& piece = piece_of(block);
+        return piece.idle < piece.cut;
+      });
+      for (auto block = kept; block != blocks.end(); ++block) {
+        large_cached -= size;
+        if (size > medium_limit) std::free(*block);
+      }
+      blocks.erase(kept, blocks.end());
+    }
+    std::erase_if(large, [](const auto& entry) { return entry.second.empty(); });
+    std::erase_if(pieces, [&](const auto& entry) {
+      const auto& [address, piece] = entry;
+      if (piece.idle < piece.cut) return false;
+      if (address == last_piece) last_piece = nullptr;
+      std::free(address);
+      return true;
+    });
+  }
+  void* cut_medium(std::size_t size) {
+    if (last_piece == nullptr || pieces[last_piece].cut + size > piece_size) {
+      void* piece = from_system(piece_size);
+      if (piece == nullptr) return nullptr;
+      pieces[piece] = {};
+      last_piece = piece;
+    }
+    Piece& piece = pieces[last_piece];
+    void* block = static_cast<std::byte*>(last_piece) + piece.cut;
+    piece.cut += size;
+    return block;
   }
 };
 
@@ -210,10 +258,11 @@ void* allocate_large(std::size_t size) {
     // Sizes that are no longer asked for must not pile up: what is held stays near what was needed at the peak.
     const std::size_t allowed = all.peak + all.peak / 4 + 64 * 1024 * 1024;
     if (all.large_in_use + all.large_cached + size > allowed) all.free_large();
-    block = from_system(size);
+    const auto fresh = [&] { return size <= medium_limit ? all.cut_medium(size) : from_system(size); };
+    block = fresh();
     if (block == nullptr) {
       all.free_large();
-      block = from_system(size);
+      block = fresh();
     }
     if (block == nullptr) out_of_memory(size);
   }
@@ -230,7 +279,7 @@ void release_large(void* block, std::size_t size) noexcept {
     all.large[size].push_back(block);
     all.large_cached += size;
   } catch (...) {  // no memory for the list itself
-    std::free(block);
+    if (size > medium_limit) std::free(block);
   }
 }
 
