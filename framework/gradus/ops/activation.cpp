@@ -25,8 +25,8 @@ namespace {
 // The smallest number of elements worth a second thread.
 constexpr Index grain = 8192;
 
-// As many numbers as are worked on in one go, so that what is computed on the way stays in the first cache. Larger blocks
-// get in the way there of what is read beside them.
+// As many numbers as are worked on in one go, so that what is computed on the way stays in the first cache. Larger
+// blocks get in the way there of what is read beside them.
 template <class T>
 constexpr Index block = 512 / sizeof(T);
 
