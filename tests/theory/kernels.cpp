@@ -6,6 +6,7 @@
 #include <numbers>
 #include <random>
 
+#include "gradus/activations/builtin.hpp"
 #include "gradus/activations/gelu.hpp"
 #include "gradus/activations/make_function.hpp"
 #include "gradus/activations/registry.hpp"
@@ -230,6 +231,32 @@ TEST_CASE("kernel regression interpolates, and a ridge shrinks") {
   check_contains(thrown([&] { (void)kernel_regression(train, train, test); }),
                  {"kernel_regression", "(4, 4)", "(5, 4)"});
   check_contains(thrown([&] { (void)kernel_regression(train, test, y, -1); }), {"kernel_regression", "ridge"});
+}
+
+// SiLU without a word on its smoothness: nested quadrature.
+struct PlainSilu {
+  template <class V>
+  V f(const V& x) const {
+    return activations::SiLU{}.f(x);
+  }
+  template <class V>
+  V df(const V& x) const {
+    return activations::SiLU{}.df(x);
+  }
+};
+
+TEST_CASE("variances so large that smooth activations look like relu") {
+  const auto silu = activations::activation("silu"), nested = activations::make_function(PlainSilu{});
+  for (const double q : {300.0, 1e4})
+    for (const Covariance& c :
+         {Covariance{q, q, 0.999 * q}, Covariance{q, q, 0.5 * q}, Covariance{q, 0.5, 0.9 * std::sqrt(q / 2)}})
+      for (const int order : {0, 1}) {
+        CAPTURE(c.xx);
+        CAPTURE(c.xy);
+        CAPTURE(order);
+        const double expected = pair_expectation(nested, c, order);
+        CHECK(std::abs(pair_expectation(silu, c, order) - expected) <= 2e-13 * expected);
+      }
 }
 
 TEST_CASE("impossible pairs are refused") {

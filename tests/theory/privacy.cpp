@@ -78,6 +78,24 @@ TEST_CASE("whole and broken orders follow the definition") {
   CHECK(renyi_divergence({1e-7, 1.5}, 3.5) == doctest::Approx(3.5 * 1e-14 * std::expm1(1 / 2.25) / 2).epsilon(1e-5));
 }
 
+TEST_CASE("divergences rise with the order, whole or broken, where powers overflow") {
+  for (const double q : {1e-6, 1e-4, 0.01, 0.3})
+    for (const double s : {0.15, 0.5, 1.0, 5.0}) {
+      CAPTURE(q);
+      CAPTURE(s);
+      double before = 0;
+      for (double order = 1.05; order < 80; order *= 1.07) {
+        CAPTURE(order);
+        const double now = renyi_divergence({q, s}, order);
+        CHECK(now >= before);
+        before = now;
+      }
+      for (const double order : {3.0, 8.0, 23.0})  // a whole order by its sum, its neighbour by the integral
+        CHECK(renyi_divergence({q, s}, order * (1 + 1e-12)) ==
+              doctest::Approx(renyi_divergence({q, s}, order)).epsilon(1e-9));
+    }
+}
+
 TEST_CASE("losses grow with the steps and the rate, and fall with the noise") {
   double before = 0;
   for (const Index steps : {0, 1, 10, 1000, 100000}) {

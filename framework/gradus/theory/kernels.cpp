@@ -57,24 +57,31 @@ std::optional<double> closed_form(const Function& f, const Covariance& c, int or
   return std::nullopt;
 }
 
+struct PlaneRule {
+  double value = 0, magnitude = 0;  // magnitude: of |f(u)| and |f(v)|, each integrated by itself
+};
+
 // The trapezoidal rule over a square of the plane (z1, z2): its error falls like e^(-const / step) for a function that
-// is analytic in a strip, so half the step squares it. u = a z1, v = b z1 + w z2.
-double trapezoid(const Function& f, int order, double a, double b, double w, Index half_points, double step) {
+// is analytic in a strip, so half the step squares it. u = a z1, v = b z1 + w z2. The grid lies off the middle: on one
+// that is symmetric, sums over half of the plane are right whatever the step, and f may look like relu from afar.
+PlaneRule trapezoid(const Function& f, int order, double a, double b, double w, Index half_points, double step) {
   const Index n = 2 * half_points + 1;
-  std::vector<double> z(static_cast<std::size_t>(n)), weight(z.size()), left(z.size()), x(z.size()), right(z.size());
-  for (std::size_t i = 0; i < z.size(); ++i) {
-    z[i] = step * double(Index(i) - half_points);
-    weight[i] = step * normal_pdf(z[i]);
-    x[i] = a * z[i];
+  std::vector<double> z1(static_cast<std::size_t>(n)), z2(z1.size()), weight1(z1.size()), weight2(z1.size()),
+      left(z1.size()), x(z1.size()), right(z1.size());
+  for (std::size_t i = 0; i < z1.size(); ++i) {
+    z1[i] = step * (double(Index(i) - half_points) + 0.31), z2[i] = step * (double(Index(i) - half_points) - 0.17);
+    weight1[i] = step * normal_pdf(z1[i]), weight2[i] = step * normal_pdf(z2[i]);
+    x[i] = a * z1[i];
   }
   f.evaluate(order, x.data(), left.data(), n);
-  double total = 0;
-  for (std::size_t i = 0; i < z.size(); ++i) {
-    for (std::size_t j = 0; j < z.size(); ++j) x[j] = b * z[i] + w * z[j];
+  PlaneRule total;
+  for (std::size_t i = 0; i < z1.size(); ++i) {
+    for (std::size_t j = 0; j < z1.size(); ++j) x[j] = b * z1[i] + w * z2[j];
     f.evaluate(order, x.data(), right.data(), n);
-    double inner = 0;
-    for (std::size_t j = 0; j < z.size(); ++j) inner += weight[j] * right[j];
-    total += weight[i] * left[i] * inner;
+    double inner = 0, size = 0;
+    for (std::size_t j = 0; j < z1.size(); ++j) inner += weight2[j] * right[j], size += weight2[j] * std::abs(right[j]);
+    total.value += weight1[i] * left[i] * inner;
+    total.magnitude += weight1[i] * std::abs(left[i]) * size;
   }
   return total;
 }
@@ -82,11 +89,14 @@ double trapezoid(const Function& f, int order, double a, double b, double w, Ind
 constexpr double reach = 10;  // of the trapezoidal rule, in deviations: e^-50 is left out
 
 std::optional<double> by_trapezoid(const Function& f, int order, double a, double b, double w) {
-  double before = trapezoid(f, order, a, b, w, 20, reach / 20);
+  // Squared, not only divided by 8 or 16 as where the grid is too coarse to see that f is smooth.
+  PlaneRule before = trapezoid(f, order, a, b, w, 20, reach / 20);
+  double last = std::abs(before.value - trapezoid(f, order, a, b, w, 10, reach / 10).value);
   for (Index half_points = 40; half_points <= 640; half_points *= 2) {
-    const double now = trapezoid(f, order, a, b, w, half_points, reach / double(half_points));
-    if (std::abs(now - before) <= 1e-9 * std::abs(now)) return now;
-    before = now;
+    const PlaneRule now = trapezoid(f, order, a, b, w, half_points, reach / double(half_points));
+    const double change = std::abs(now.value - before.value);
+    if (change <= 1e-14 * now.magnitude || (change <= 1e-11 * now.magnitude && change <= 1e-3 * last)) return now.value;
+    before = now, last = change;
   }
   return std::nullopt;
 }

@@ -60,8 +60,11 @@ double log_moment(double q, double s, double order) {
   const double density = 1 / std::sqrt(2 * std::numbers::pi);
   if (most < 30) {
     const auto excess = [&](double y) {
-      const double u = exponent(y);
-      return density * std::exp(-0.5 * y * y) * (std::expm1(log_power(u)) - order * q * std::expm1(u));
+      const double u = exponent(y), power = log_power(u), half = 0.5 * y * y;
+      // Far out the power overflows, and the density comes to 0, before their product is small.
+      if (power > 30)
+        return density * (std::exp(power - half) - (1 - order * q) * std::exp(-half) - order * q * std::exp(u - half));
+      return density * std::exp(-half) * (std::expm1(power) - order * q * std::expm1(u));
     };
     return std::log1p(integrate(excess, cuts));
   }
