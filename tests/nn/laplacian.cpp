@@ -176,6 +176,13 @@ TEST_CASE("Laplacian: says what it does not know") {
   check([&](const Tensor& p) { return net(p) + p; }, {"through add"}, x);
   check([&](const Tensor& p) { return ones_like(p); }, {"does not come from x"}, x);
   check([](const Tensor&) { return Tensor{}; }, {"an undefined tensor"}, x);
+  check(
+      [&](const Tensor& p) {
+        const NoGrad off;
+        Tensor u = net(p);
+        return u.mul_(3);
+      },
+      {"result of linear in place"}, x);
   nn::BatchNorm1d norm{2};
   norm.to(float64);
   check([&](const Tensor& p) { return norm(p); }, {"through batch_norm"}, x);

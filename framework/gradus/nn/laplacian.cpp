@@ -1,5 +1,6 @@
 #include "gradus/nn/laplacian.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -30,12 +31,13 @@ class Steps : public Observer {
     const char* operation;
     Tensor value;
     std::vector<Tensor> inputs;
+    std::uint32_t version;  // of the value's storage, when it was made
     std::optional<activations::Function> activation;
   };
   std::vector<Step> all;
 
   void ran(const char* operation, const Tensor& value, const Inputs& inputs, bool /*in_rule*/) override {
-    Step step{operation, value, {}, {}};
+    Step step{operation, value, {}, value.impl()->storage->version(), {}};
     for (std::size_t i = 0; i < inputs.size(); ++i) step.inputs.push_back(inputs[i]);
     all.push_back(std::move(step));
   }
@@ -149,6 +151,9 @@ Laplacian laplacian(const UnaryFunction& f, const Tensor& x) {
       depends = depends || found != jets.end();
     }
     if (!depends) continue;
+    if (step.value.impl()->storage->version() != step.version)
+      failf("laplacian", "the function changes the result of {} in place, and its derivatives cannot follow",
+            step.operation);
     Tensor jet = jet_of(step, of_inputs);
     if (!jet.defined())
       failf("laplacian",
