@@ -225,6 +225,19 @@ TEST_CASE("gradients through thirty layers") {
   check_digits(std::sqrt(std::pow(chi_1(function("selu"), 1, {.weight_variance = 1}), 100)), 31.7, 0.1);
 }
 
+TEST_CASE("signals that leave the range of numbers") {
+  for (const char* name : {"relu", "gelu", "elu", "softplus"}) {
+    CAPTURE(std::string(name));
+    const auto f = function(name);
+    CHECK(std::isinf(variance_trajectory(f, 1, 1500, {4, 0}).back()));
+    CHECK(std::isinf(gradient_gain(f, 1, 1500, {4, 0})));
+  }
+  CHECK(variance_trajectory(function("gelu"), 1, 1500, {2, 0}).back() == 0);
+  CHECK(gradient_gain(function("gelu"), 1, 1500, {2, 0}) == 0);
+  // relu's variance comes to 0 as fast as its gradients; here the gain is still a number.
+  CHECK(gradient_gain(function("relu"), 1e-200, 401, {1, 0}) == doctest::Approx(std::ldexp(1.0, -400)).epsilon(1e-11));
+}
+
 TEST_CASE("the fluctuation of a layer's gain, by Monte Carlo") {
   // gain = 1/n sum of f'(x_i)^2 z_i^2 for weights of variance 1 / n: its variance is that over n.
   std::mt19937_64 bits(3);

@@ -71,7 +71,10 @@ std::vector<double> variance_trajectory(const Function& f, double q, int layers,
   std::vector<double> variances{q};
   for (int l = 0; l < layers; ++l) {
     const bool over = l > 0 && (q == 0 || !std::isfinite(q));
-    variances.push_back(q = over ? q : variance_map(f, q, layer));
+    const double next = over ? q : variance_map(f, q, layer);
+    // Squares beyond all numbers, times a density of 0, are NaN.
+    q = std::isnan(next) && q > 1e150 ? std::numeric_limits<double>::infinity() : next;
+    variances.push_back(q);
   }
   return variances;
 }
@@ -207,7 +210,10 @@ double gradient_gain(const Function& f, double q, int layers, const LayerVarianc
   double gain = 1;
   for (int l = 1; l < layers && gain > 0 && std::isfinite(gain); ++l) {
     gain *= chi_1(f, q, layer);
-    if (l + 1 < layers) q = variance_map(f, q, layer);
+    if (l + 1 == layers) break;
+    // A variance that leaves the range of numbers stays at its end, where E f'^2 has reached its limit.
+    const double next = variance_map(f, q, layer);
+    q = std::isfinite(next) || q < 1e150 ? std::clamp(next, 1e-300, 1e300) : 1e300;
   }
   return gain;
 }
