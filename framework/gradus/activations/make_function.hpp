@@ -31,29 +31,38 @@ consteval bool gives() {
 
 namespace detail {
 
-// y = g f(x) over whole batches; g advances by `step`, which is 0 for a g of ones (multiplying by 1 changes no bit).
-// Never inlined, so that the tail below runs through the very same instructions.
-template <class T, class F>
-[[gnu::noinline]] void run(const F& function, const T* x, const T* g, Index step, T* y, Index batches) {
+// y = f(x), or g f(x), over whole batches. Never inlined, so that the tail below runs through the very same instructions.
+template <class T, bool scaled, class F>
+[[gnu::noinline, gnu::flatten]] void run(const F& function, const T* x, const T* g, T* y, Index batches) {
   using V = simd::Batch<T>;
   const F f = function;  // a copy of its own: no store to y can change a parameter, which then stays in a register
-  for (Index i = 0; i < batches; ++i, x += V::size, y += V::size, g += step) (V::load(g) * f(V::load(x))).store(y);
+  for (Index i = 0; i < batches; ++i, x += V::size, y += V::size) {
+    if constexpr (scaled) {
+      (V::load(g) * f(V::load(x))).store(y);
+      g += V::size;
+    } else {
+      f(V::load(x)).store(y);
+    }
+  }
+}
+
+template <class T, bool scaled, class F>
+void run_all(const F& f, const T* x, const T* g, T* y, Index n) {
+  using V = simd::Batch<T>;
+  const Index batches = n / V::size, whole = batches * V::size;
+  run<T, scaled>(f, x, g, y, batches);
+  if (const int rest = static_cast<int>(n - whole); rest > 0) {
+    alignas(V::alignment) T last_x[V::size], last_g[V::size];
+    V::load_partial(x + whole, rest).store_aligned(last_x);
+    if (scaled) V::load_partial(g + whole, rest).store_aligned(last_g);
+    run<T, scaled>(f, last_x, last_g, last_x, 1);
+    V::load_aligned(last_x).store_partial(y + whole, rest);
+  }
 }
 
 template <class T, class F>
 void run_all(const F& f, const T* x, const T* g, T* y, Index n) {
-  using V = simd::Batch<T>;
-  alignas(V::alignment) T ones[V::size];
-  V(1).store_aligned(ones);
-  const Index step = g == nullptr ? 0 : V::size, batches = n / V::size, whole = batches * V::size;
-  run<T>(f, x, g == nullptr ? ones : g, step, y, batches);
-  if (const int rest = static_cast<int>(n - whole); rest > 0) {
-    alignas(V::alignment) T last_x[V::size], last_g[V::size];
-    V::load_partial(x + whole, rest).store_aligned(last_x);
-    (g == nullptr ? V(1) : V::load_partial(g + whole, rest)).store_aligned(last_g);
-    run<T>(f, last_x, last_g, step, last_x, 1);
-    V::load_aligned(last_x).store_partial(y + whole, rest);
-  }
+  g == nullptr ? run_all<T, false>(f, x, g, y, n) : run_all<T, true>(f, x, g, y, n);
 }
 
 /// The derivative of that order of `a` over arrays; nothing when A does not give it.
