@@ -34,6 +34,14 @@ namespace {
 
 activations::Function function(const std::string& name) { return activations::activation(name); }
 
+// Every activation, the three that the chapter is about first.
+std::vector<std::string> all_activations() {
+  std::vector<std::string> names{"relu", "elu", "gelu"};
+  for (const std::string& name : activations::names())
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  return names;
+}
+
 // f'(x) by automatic differentiation.
 Tensor slopes(const std::string& activation, const Tensor& x) {
   const Tensor leaf = x.detach().requires_grad_();
@@ -51,7 +59,7 @@ void zero_slopes(lab::Run& run, lab::Claim& e1) {
   Table table({"activation", Column("mu = 0").percent(3), Column("-1").percent(3), Column("-2").percent(3),
                Column("-3").percent(3), Column("|slope| < 0.1 at -2").percent(1)});
   const Index batches = run.pick<Index>(50, 20), draws = run.pick<Index>(20000, 4000);
-  for (const std::string& name : activations::names()) {
+  for (const std::string& name : all_activations()) {
     std::vector<report::Cell> row{name};
     for (const double mu : {0.0, -1.0, -2.0, -3.0}) {
       run.check_interrupt();
@@ -235,7 +243,7 @@ std::vector<std::vector<Layer>> average(const std::vector<Course>& courses) {
 std::vector<Case> cases_of_training() {
   std::vector<Case> cases = {
       {"relu", "relu"}, {"relu, weight decay", "relu", false, 0.01}, {"relu, batch norm", "relu", true}};
-  for (const std::string& name : activations::names())
+  for (const std::string& name : all_activations())
     if (name != "relu") cases.push_back({name, name});
   return cases;
 }
